@@ -1,0 +1,107 @@
+"""The command line. One module a command; only the one that was asked for is loaded.
+
+Exit status: 125 for our own failure, 126 for a command that can't be executed, 127 for one that
+is not found, the command's own otherwise; 1 for "no" (a rehearsal that failed), 2 for wrong
+usage (125 in ``run``, whose statuses belong to the command).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from abdicate.errors import AbdicateError, IncompleteDropError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["EXIT_FAILURE", "EXIT_USAGE", "main"]
+
+EXIT_FAILURE = 125
+EXIT_USAGE = 2
+
+_COMMANDS = {
+    "run": "give up root, then execute a command",
+    "explain": "show the plan: each step, and why it is there",
+    "rehearse": "really carry the plan out, in a child, and report",
+    "show": "show what a process holds",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit status.
+
+    Args:
+        arguments: the words after the program's name; None takes them from `sys.argv`.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _die_of_signals_as_programs_do()
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if words else EXIT_USAGE
+    if words[0] == "--version":
+        from abdicate import __version__
+
+        print(f"abdicate {__version__}")
+        return 0
+    name = words[0]
+    if name not in _COMMANDS:
+        return _failed("", f"there is no command {name!r}; see abdicate --help", EXIT_USAGE)
+    return _run(name, words[1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    from importlib import import_module
+
+    from abdicate.cli.options import UsageError
+
+    command = import_module(f"abdicate.cli.{name}")
+    try:
+        status: int = command.main(words)
+        sys.stdout.flush()
+    except UsageError as error:
+        # What `run` answers with 2 would be taken for the command's own status.
+        return _failed(name, str(error), EXIT_FAILURE if name == "run" else EXIT_USAGE)
+    except (AbdicateError, IncompleteDropError, OSError) as error:
+        return _failed(name, str(error), EXIT_FAILURE)
+    return status
+
+
+def _failed(name: str, message: str, status: int) -> int:
+    program = f"abdicate {name}".rstrip()
+    # One line, whatever the text holds.
+    line = f"{program}: {message}".replace("\n", " ")
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # the status still tells
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # A full disk has been reported above; Python would report it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return status
+
+
+def _die_of_signals_as_programs_do() -> None:
+    # Python ignores SIGPIPE, which a command would inherit, and turns SIGINT into a traceback.
+    # A SIGINT that the parent ignored (nohup, background jobs) stays ignored.
+    for number in (getattr(signal, "SIGPIPE", None), getattr(signal, "SIGXFSZ", None)):
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _help() -> str:
+    width = max(map(len, _COMMANDS))
+    commands = "\n".join(f"  {name:{width}}  {what}" for name, what in _COMMANDS.items())
+    return (
+        "usage: abdicate COMMAND [OPTION…]\n\n"
+        "Give up root, in the right order, and prove it.\n\n"
+        f"commands:\n{commands}\n\n"
+        "abdicate COMMAND --help tells more. abdicate --version tells the version."
+    )

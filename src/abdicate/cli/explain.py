@@ -1,0 +1,30 @@
+"""``abdicate explain``: the plan as people read it, and what stands in its way here."""
+
+from __future__ import annotations
+
+from abdicate.cli.options import Parser, add_drop_options, request
+from abdicate.executor import standing_in_the_way
+from abdicate.kernel import system_kernel
+
+__all__ = ["main"]
+
+
+def main(words: list[str]) -> int:
+    """Print the plan; nothing is changed. Return 0."""
+    parser = Parser("explain", "Show what would happen, step by step, and why.", "[OPTION…]")
+    add_drop_options(parser)
+    parser.add_argument("--json", action="store_true", help="the plan as JSON")
+    options = parser.parse_args(words)
+    kernel = system_kernel()
+    plan = request(options).plan(kernel=kernel)
+    obstacles = standing_in_the_way(plan, kernel)
+    if options.json:
+        import json
+
+        print(json.dumps(plan.to_data() | {"obstacles": list(obstacles)}, indent=2))
+        return 0
+    print(plan.explain())
+    if obstacles:
+        print("\nThis process could not do it:")
+        print("\n".join(f"  {reason}" for reason in obstacles))
+    return 0

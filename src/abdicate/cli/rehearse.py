@@ -1,0 +1,32 @@
+"""``abdicate rehearse``: the plan, really carried out in a child; the exit status tells."""
+
+from __future__ import annotations
+
+from abdicate.cli.options import Parser, add_drop_options, request
+from abdicate.rehearsal import rehearse
+
+__all__ = ["main"]
+
+
+def main(words: list[str]) -> int:
+    """Print what came of the rehearsal. Return 0 if the goal was reached, else 1."""
+    parser = Parser(
+        "rehearse",
+        "Carry the plan out in a child process, verify it there, and report. An ordinary user "
+        "with subordinate ids, subuid(5), rehearses in a user namespace.",
+        "[OPTION…]",
+    )
+    add_drop_options(parser)
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    options = parser.parse_args(words)
+    plan = request(options).plan()
+    rehearsal = rehearse(plan)
+    if options.json:
+        import json
+
+        print(json.dumps(rehearsal.to_data(), indent=2))
+    else:
+        if rehearsal.stage == "none":
+            print(plan.explain(), end="\n\n")
+        print(rehearsal.explain())
+    return 0 if rehearsal.ok else 1

@@ -1,0 +1,177 @@
+"""The executor: one loop over the steps, then the proof.
+
+Nothing is decided here and nothing is looked up. The plan is checked against the process as it
+is now; then its steps are made; then every slot of every thread is read back, and what was given
+up is attacked. Whatever goes wrong after the first step has begun ends in an
+`IncompleteDropError`, which ``except Exception`` can't swallow, after giving up what could still
+be given up. A partial drop can't be undone, so nothing here tries.
+
+Nothing is imported between the first step and the end: the new user may not be able to read the
+interpreter's files, and after a chroot there may be none.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from abdicate.errors import (
+    CredentialMismatchError,
+    IncompleteDropError,
+    PreflightError,
+    PrivilegeRegainableError,
+)
+from abdicate.executor.apply import apply, named, surrender
+from abdicate.executor.attack import attempts
+from abdicate.executor.proof import Dropped, prove
+from abdicate.executor.verify import Landmarks, checks
+from abdicate.identity.credentials import Credentials
+from abdicate.kernel import system_kernel
+from abdicate.plan.plan import Plan
+from abdicate.plan.preflight import obstacles
+from abdicate.plan.report import Attempt, Check, DropReport, StepOutcome
+from abdicate.plan.steps import (
+    ChangeDirectory,
+    ChangeRoot,
+    SetParentDeathSignal,
+    SetResourceLimit,
+    Step,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    from abdicate.kernel.port import Kernel
+
+__all__ = ["Dropped", "execute", "standing_in_the_way"]
+
+
+def execute(plan: Plan, kernel: Kernel | None = None) -> Dropped:
+    """Carry out *plan* in this process, verify it, and return the proof.
+
+    Args:
+        plan: the steps; made for this process, as it is now.
+        kernel: what to act on; None is the machine's own.
+
+    Raises:
+        PreflightError: something stands in the way; with every reason. Nothing has changed.
+        UnsupportedPlatformError: on Windows. Nothing has changed.
+        IncompleteDropError: a step failed, after others may have been made. Not an `Exception`.
+        CredentialMismatchError: the steps were made, and the process is not what was planned.
+        PrivilegeRegainableError: something that was given up could be taken back.
+    """
+    kernel = system_kernel() if kernel is None else kernel
+    # For whoever writes the report out: afterwards the module may be out of reach.
+    import json  # noqa: F401
+
+    kernel.prepare()
+    try:
+        reasons = standing_in_the_way(plan, kernel)
+        if reasons:
+            raise PreflightError(*reasons)
+        return prove(_Execution(plan, kernel).run())
+    finally:
+        kernel.finish()
+
+
+def standing_in_the_way(plan: Plan, kernel: Kernel) -> tuple[str, ...]:
+    """Return every reason why *plan* can't be carried out here and now; none: it can.
+
+    Changes nothing.
+    """
+    limits = [step.limit.resource for step in plan.steps if isinstance(step, SetResourceLimit)]
+    return (*obstacles(plan, kernel.situation(limits)), *_out_of_reach(plan, kernel))
+
+
+def _out_of_reach(plan: Plan, kernel: Kernel) -> Iterator[str]:
+    root = "/"
+    for step in plan.steps:
+        if isinstance(step, ChangeRoot):
+            root, path, what = step.path, "/", f"the new root directory {step.path}"
+        elif isinstance(step, ChangeDirectory):
+            path, what = step.path, f"the working directory {step.path}"
+        else:
+            continue
+        blocked = kernel.obstacle(path, plan.identity, root=root, directory=True)
+        if blocked:
+            yield f"{what}: {blocked}"
+
+
+class _Execution:
+    """One run of a plan: what was done so far, and what was found."""
+
+    def __init__(self, plan: Plan, kernel: Kernel) -> None:
+        self._plan = plan
+        self._kernel = kernel
+        self._before = kernel.credentials()
+        self._landmarks = Landmarks(plan, kernel)
+        self._outcomes: list[StepOutcome] = []
+        self._checks: tuple[Check, ...] = ()
+        self._attempts: list[Attempt] = []
+        self._after: Credentials | None = None
+
+    def run(self) -> DropReport:
+        # Nothing may leave from here but a report or an IncompleteDropError: no
+        # KeyboardInterrupt between two steps, no MemoryError in the verification.
+        try:
+            for step in self._plan.steps:
+                self._make(step)
+            self._verify()
+            self._attack()
+        except IncompleteDropError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again, as what it is
+            self._fail(IncompleteDropError, f"it was interrupted by {named(error)}", error)
+        return self._report()
+
+    def _make(self, step: Step) -> None:
+        try:
+            apply(self._kernel, step)
+            if isinstance(step, SetParentDeathSignal) and step.signal:
+                self._see_that_the_parent_lives()
+        except BaseException as error:  # noqa: BLE001 - raised again, with the step
+            self._outcomes.append(StepOutcome(step, "failed", named(error)))
+            what = f"step {len(self._outcomes)}, {step.kind}: {step.sentence()} {named(error)}"
+            self._fail(IncompleteDropError, what, error)
+        self._outcomes.append(StepOutcome(step, "done"))
+
+    def _see_that_the_parent_lives(self) -> None:
+        # It may have died before the signal was armed, and then nothing will ever be sent.
+        now = self._kernel.parent()
+        if now != self._landmarks.parent:
+            found = f"the parent {self._landmarks.parent} has died, and it is {now} now"
+            raise ProcessLookupError(errno.ESRCH, found)
+
+    def _verify(self) -> None:
+        self._after = self._kernel.credentials()
+        self._checks = tuple(checks(self._plan, self._kernel, self._landmarks, self._after))
+        mismatches = [str(check) for check in self._checks if check.verdict == "mismatch"]
+        if mismatches:
+            what = "the process is not what was planned: " + "; ".join(mismatches)
+            self._fail(CredentialMismatchError, what)
+
+    def _attack(self) -> None:
+        for attempt in attempts(self._kernel, self._before, self._plan.goal):
+            self._attempts.append(attempt)
+            if attempt.result == "succeeded":
+                # The process is privileged again, right now. Out, and not one call more.
+                self._fail(PrivilegeRegainableError, f"{attempt.call} took back what was given up")
+
+    def _fail(
+        self, kind: type[IncompleteDropError], failure: str, cause: BaseException | None = None
+    ) -> NoReturn:
+        surrendered = tuple(surrender(self._kernel, self._plan))
+        report = self._report().replace(surrendered=surrendered, failure=failure)
+        raise kind(f"incomplete drop, leave this process: {failure}", report) from cause
+
+    def _report(self) -> DropReport:
+        missing = self._plan.steps[len(self._outcomes) :]
+        return DropReport(
+            plan=self._plan,
+            outcomes=(*self._outcomes, *(StepOutcome(step, "not reached") for step in missing)),
+            checks=self._checks,
+            attempts=tuple(self._attempts),
+            before=self._before,
+            after=self._after,
+        )

@@ -1,0 +1,166 @@
+"""Accounts: the port through which names become numbers, and its two adapters."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from abdicate.errors import UnsupportedPlatformError
+from abdicate.identity.ids import Gid, GroupName, Uid, UserName
+from abdicate.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+else:
+    Protocol = object
+
+__all__ = ["Account", "AccountDatabase", "Group", "StaticAccounts", "SystemAccounts"]
+
+
+class Account(Value):
+    """A user's entry in the account database, passwd(5). ``gid`` is the login group."""
+
+    name: str
+    uid: Uid
+    gid: Gid
+    home: str = "/"
+    shell: str = "/bin/sh"
+
+
+class Group(Value):
+    """A group's entry in the account database, group(5)."""
+
+    name: str
+    gid: Gid
+    members: tuple[str, ...] = ()
+
+
+class AccountDatabase(Protocol):
+    """Where users and groups are looked up. None is the answer for those that do not exist."""
+
+    def user_by_name(self, name: UserName) -> Account | None:
+        """Return the user of that name."""
+        ...
+
+    def user_by_uid(self, uid: Uid) -> Account | None:
+        """Return the user of that uid; the first one, where several names share it."""
+        ...
+
+    def group_by_name(self, name: GroupName) -> Group | None:
+        """Return the group of that name."""
+        ...
+
+    def group_by_gid(self, gid: Gid) -> Group | None:
+        """Return the group of that gid."""
+        ...
+
+    def groups_of(self, user: str, gid: Gid) -> tuple[Gid, ...]:
+        """Return every group of that user, *gid* among them, as getgrouplist(3) does."""
+        ...
+
+
+class SystemAccounts:
+    """The system's own database, through getpwnam(3), getgrnam(3) and getgrouplist(3).
+
+    Whatever nsswitch.conf(5) names answers: files, LDAP, systemd. Each question is asked once
+    for each instance, and the answer kept: ten thousand profiles that name fifty users cost
+    fifty look-ups. The database is never enumerated (getgrall over LDAP takes minutes).
+    """
+
+    def __init__(self) -> None:
+        if sys.platform == "win32":
+            raise UnsupportedPlatformError("Windows has no passwd and group database")
+        self._answers: dict[tuple[str, object], object] = {}
+
+    if sys.platform != "win32":
+
+        def user_by_name(self, name: UserName) -> Account | None:
+            """Return the user of that name, or None."""
+            return self._user("getpwnam", str(name))
+
+        def user_by_uid(self, uid: Uid) -> Account | None:
+            """Return the first user of that uid, or None."""
+            return self._user("getpwuid", int(uid))
+
+        def group_by_name(self, name: GroupName) -> Group | None:
+            """Return the group of that name, or None."""
+            return self._group("getgrnam", str(name))
+
+        def group_by_gid(self, gid: Gid) -> Group | None:
+            """Return the group of that gid, or None."""
+            return self._group("getgrgid", int(gid))
+
+        def groups_of(self, user: str, gid: Gid) -> tuple[Gid, ...]:
+            """Return the user's groups with *gid* among them, ascending."""
+            key = ("getgrouplist", (user, gid))
+            if key not in self._answers:
+                self._answers[key] = tuple(sorted({Gid(g) for g in os.getgrouplist(user, gid)}))
+            return self._answers[key]  # type: ignore[return-value]  # put there in the line above
+
+        def _user(self, call: str, key: str | int) -> Account | None:
+            import pwd
+
+            if (call, key) not in self._answers:
+                try:
+                    entry = getattr(pwd, call)(key)
+                except KeyError:
+                    self._answers[call, key] = None
+                else:
+                    self._answers[call, key] = Account(
+                        entry.pw_name,
+                        Uid(entry.pw_uid),
+                        Gid(entry.pw_gid),
+                        entry.pw_dir or "/",
+                        # An empty field means /bin/sh, passwd(5).
+                        entry.pw_shell or "/bin/sh",
+                    )
+            return self._answers[call, key]  # type: ignore[return-value]  # put there above
+
+        def _group(self, call: str, key: str | int) -> Group | None:
+            import grp
+
+            if (call, key) not in self._answers:
+                try:
+                    entry = getattr(grp, call)(key)
+                except KeyError:
+                    self._answers[call, key] = None
+                else:
+                    self._answers[call, key] = Group(
+                        entry.gr_name, Gid(entry.gr_gid), tuple(entry.gr_mem)
+                    )
+            return self._answers[call, key]  # type: ignore[return-value]  # put there above
+
+
+class StaticAccounts:
+    """A fixed database, for tests and for machines that are not this one.
+
+    Args:
+        users: the accounts; of several with one uid, the first is that uid's user.
+        groups: the groups, with their members.
+    """
+
+    def __init__(self, users: Iterable[Account] = (), groups: Iterable[Group] = ()) -> None:
+        self._users = tuple(users)
+        self._groups = tuple(groups)
+
+    def user_by_name(self, name: UserName) -> Account | None:
+        """Return the user of that name, or None."""
+        return next((user for user in self._users if user.name == name), None)
+
+    def user_by_uid(self, uid: Uid) -> Account | None:
+        """Return the first user of that uid, or None."""
+        return next((user for user in self._users if user.uid == uid), None)
+
+    def group_by_name(self, name: GroupName) -> Group | None:
+        """Return the group of that name, or None."""
+        return next((group for group in self._groups if group.name == name), None)
+
+    def group_by_gid(self, gid: Gid) -> Group | None:
+        """Return the group of that gid, or None."""
+        return next((group for group in self._groups if group.gid == gid), None)
+
+    def groups_of(self, user: str, gid: Gid) -> tuple[Gid, ...]:
+        """Return the groups that have *user* as a member, and *gid*, ascending."""
+        return tuple(sorted({gid} | {group.gid for group in self._groups if user in group.members}))

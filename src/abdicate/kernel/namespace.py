@@ -1,0 +1,85 @@
+"""User namespaces: where an ordinary user may rehearse what only root can do.
+
+user_namespaces(7), subuid(5), newuidmap(1). For child processes of a rehearsal; the process that
+asks never enters one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from abdicate.identity import native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["enter_user_namespace", "map_ids", "subordinate_ranges"]
+
+_CLONE_NEWUSER = 0x10000000  # linux/sched.h
+
+
+def enter_user_namespace() -> None:
+    """Move the calling process, which has one thread, to a new user namespace; unshare(2).
+
+    Raises:
+        OSError: where the system does not allow it.
+    """
+    import ctypes
+
+    if native.libc().unshare(_CLONE_NEWUSER):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def subordinate_ranges(path: str, user: str | None, uid: int) -> list[tuple[int, int]]:
+    """Return the (first, count) ranges that subuid(5) or subgid(5) gives a user.
+
+    Args:
+        path: ``/etc/subuid`` or ``/etc/subgid``.
+        user: the user's name, None where it has none.
+        uid: the user's id, which the file may name instead.
+    """
+    try:
+        with open(path) as file:
+            lines = [line.strip().split(":") for line in file]
+    except OSError:
+        return []
+    owners = {str(uid)} | ({user} if user else set())
+    return [
+        (int(line[1]), int(line[2]))
+        for line in lines
+        if len(line) == 3 and line[0] in owners and line[1].isdigit() and line[2].isdigit()
+    ]
+
+
+def map_ids(pid: int, program: str, own: int, ranges: Sequence[tuple[int, int]]) -> None:
+    """Map 0 to *own*, and 1 upwards to the subordinate *ranges*, in the namespace of *pid*.
+
+    Args:
+        pid: a child that has called `enter_user_namespace`.
+        program: ``newuidmap`` or ``newgidmap``; set-user-ID programs, found in PATH.
+        own: the id of the user who asks.
+        ranges: what `subordinate_ranges` gave.
+
+    Raises:
+        OSError: if the program is missing, or refuses.
+    """
+    if sys.platform == "win32":
+        raise OSError(0, "there are no user namespaces on Windows")
+    lines = [("0", str(own), "1")]
+    inside = 1
+    for first, count in ranges:
+        lines.append((str(inside), str(first), str(count)))
+        inside += count
+    arguments = [program, str(pid), *(word for line in lines for word in line)]
+    try:
+        child = os.posix_spawnp(program, arguments, os.environ)
+    except FileNotFoundError:
+        raise FileNotFoundError(2, f"the program {program} is not installed (uidmap)") from None
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise PermissionError(
+            1, f"{program} refused with status {os.waitstatus_to_exitcode(status)}"
+        )

@@ -1,0 +1,1 @@
+"""WHAT, IN WHICH ORDER. Pure: this room computes values and never asks the system."""

@@ -1,0 +1,208 @@
+"""What stands in the way of a plan, here and now. Pure; every reason at once.
+
+Capabilities decide, not "uid is 0" (rust-lang/rust#88716): a container's root may lack
+CAP_SETGID, a service may hold it without being root.
+"""
+
+from __future__ import annotations
+
+from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets, Securebits
+from abdicate.identity.credentials import Credentials
+from abdicate.identity.ids import Gid
+from abdicate.identity.situation import Situation
+from abdicate.plan.plan import Plan
+from abdicate.plan.policy import DropPolicy
+from abdicate.plan.rules import after
+from abdicate.plan.steps import (
+    ChangeRoot,
+    DropBounding,
+    KeepCapabilities,
+    SetAmbient,
+    SetCapabilities,
+    SetGid,
+    SetGroups,
+    SetNice,
+    SetResourceLimit,
+    SetSecurebits,
+    SetUid,
+    Step,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["obstacles"]
+
+
+def obstacles(plan: Plan, situation: Situation) -> tuple[str, ...]:
+    """Return every reason why *plan* can't be carried out in *situation*; none: it can.
+
+    Each step is judged by what the steps before it leave of the privileges.
+    """
+    found = list(_of_the_plan(plan, situation))
+    now = situation.credentials
+    for step in plan.steps:
+        found.extend(_of_the_step(step, now, situation))
+        now = after(step, now)
+    return tuple(dict.fromkeys(found))
+
+
+def _of_the_plan(plan: Plan, situation: Situation) -> Iterator[str]:
+    changed = list(plan.prior.differences(situation.credentials))
+    if changed:
+        yield "the plan was made for other credentials than this process holds: " + "; ".join(
+            map(str, changed)
+        )
+    scoped = [step.kind for step in plan.steps if step.scope == "thread"]
+    if scoped and situation.threads > 1:
+        yield (
+            f"{situation.threads} threads run, and {', '.join(dict.fromkeys(scoped))} would change "
+            "the calling one alone; drop before the others are started"
+        )
+    if not situation.platform.linux_credentials:
+        for name in _linux_only(plan.policy):
+            yield f"{name} is asked for, and {situation.platform.name} has no such thing"
+
+
+def _linux_only(policy: DropPolicy) -> Iterator[str]:
+    if policy.no_new_privs:
+        yield "no_new_privs"
+    if policy.capabilities:
+        yield "keeping capabilities"
+    if policy.bounding is not None:
+        yield "a bounding set"
+    if policy.lock_securebits:
+        yield "lock_securebits"
+    if policy.dumpable is not None:
+        yield "dumpable"
+    if policy.parent_death_signal:
+        yield "parent_death_signal"
+    if policy.session_keyring:
+        yield "session_keyring"
+
+
+def _of_the_step(step: Step, now: Credentials, situation: Situation) -> Iterator[str]:
+    match step:
+        case SetGroups():
+            yield from _groups(step, now, situation)
+        case SetGid(gid):
+            if gid not in now.gid and not _may(Capability.SETGID, now):
+                yield f"the gid can't become {gid} without {Capability.SETGID}, {_lacking(now)}"
+            yield from _unmapped_gids((gid,), situation)
+        case SetUid(uid):
+            if uid not in now.uid and not _may(Capability.SETUID, now):
+                yield f"the uid can't become {uid} without {Capability.SETUID}, {_lacking(now)}"
+            namespace = situation.user_namespace
+            if namespace is not None and not namespace.maps_uid(uid):
+                yield f"uid {uid} does not exist in this user namespace (/proc/self/uid_map)"
+        case SetResourceLimit(limit):
+            current = situation.limit(limit.resource)
+            if current is None:
+                yield f"this platform has no resource limit {limit.resource!r}"
+            elif limit.raises(current) and not _may(Capability.SYS_RESOURCE, now):
+                yield (
+                    f"the hard limit of {limit.resource} can't be raised from {current} to {limit} "
+                    f"without {Capability.SYS_RESOURCE}"
+                )
+        case SetNice(value):
+            if value < situation.nice and not _may(Capability.SYS_NICE, now):
+                yield f"the nice value can't go down to {value} without {Capability.SYS_NICE}"
+        case ChangeRoot(path):
+            if not _may(Capability.SYS_CHROOT, now):
+                yield f"the root directory can't become {path} without {Capability.SYS_CHROOT}"
+        case DropBounding() | SetSecurebits() | KeepCapabilities() | SetAmbient():
+            yield from _thread_attributes(step, now)
+        case SetCapabilities(permitted, _, inheritable):
+            yield from _capabilities(permitted, inheritable, now)
+        case _:
+            pass
+
+
+def _may(capability: Capability, now: Credentials) -> bool:
+    # Without capabilities (macOS, the BSDs) it is the effective uid that decides.
+    if now.capabilities is None:
+        return now.uid.effective == 0
+    return capability in now.capabilities.effective
+
+
+def _lacking(now: Credentials) -> str:
+    held = f"and this process (effective uid {now.uid.effective}) does not hold it"
+    if now.uid.effective != 0 and 0 in now.uid:
+        return f"{held}; root is its real or saved uid still: make it effective first, seteuid(0)"
+    return held
+
+
+def _groups(step: SetGroups, now: Credentials, situation: Situation) -> Iterator[str]:
+    namespace = situation.user_namespace
+    if not _may(Capability.SETGID, now):
+        yield (
+            f"the supplementary groups can't change from {_numbers(now.groups)} to "
+            f"{_numbers(step.groups)} without {Capability.SETGID}, {_lacking(now)}"
+        )
+    if namespace is not None and not namespace.setgroups_allowed:
+        yield (
+            f"this user namespace forbids setgroups (/proc/self/setgroups), and the groups "
+            f"{_numbers(now.groups)} would stay"
+        )
+    if len(step.groups) > situation.groups_max:
+        yield (
+            f"{len(step.groups)} groups are asked for, and this system takes "
+            f"{situation.groups_max} (NGROUPS_MAX)"
+        )
+    yield from _unmapped_gids(step.groups, situation)
+
+
+def _unmapped_gids(gids: tuple[Gid, ...], situation: Situation) -> Iterator[str]:
+    namespace = situation.user_namespace
+    if namespace is None:
+        return
+    for gid in gids:
+        if not namespace.maps_gid(gid):
+            yield f"gid {gid} does not exist in this user namespace (/proc/self/gid_map)"
+
+
+def _numbers(groups: tuple[Gid, ...]) -> str:
+    few = " ".join(map(str, groups[:16])) or "none"
+    return few if len(groups) <= 16 else f"{few} … ({len(groups)} in all)"
+
+
+def _thread_attributes(step: Step, now: Credentials) -> Iterator[str]:
+    bits = now.securebits or Securebits(0)
+    sets = now.capabilities or CapabilitySets()
+    match step:
+        case DropBounding():
+            if not _may(Capability.SETPCAP, now):
+                yield f"the bounding set can't be lowered without {Capability.SETPCAP}"
+        case KeepCapabilities():
+            if bits & Securebits.KEEP_CAPS_LOCKED:
+                yield "keep-capabilities is locked by the securebits of this process"
+        case SetAmbient(capabilities):
+            outside = capabilities - (sets.permitted & sets.inheritable)
+            if outside:
+                yield f"not both permitted and inheritable, so never ambient: {outside}"
+            if capabilities and bits & Securebits.NO_CAP_AMBIENT_RAISE:
+                yield "the securebits of this process forbid to raise ambient capabilities"
+        case SetSecurebits(wanted):
+            if not _may(Capability.SETPCAP, now):
+                yield f"the securebits can't change without {Capability.SETPCAP}"
+            # Every even bit is a flag, and the odd one above it is its lock.
+            locked = (bits & _LOCKS) >> 1
+            if (bits ^ wanted) & locked or bits & ~wanted & _LOCKS:
+                yield f"the securebits {bits} are locked, and {wanted} is asked for"
+
+
+_LOCKS = 0xAAAAAAAA
+
+
+def _capabilities(
+    permitted: CapabilitySet, inheritable: CapabilitySet, now: Credentials
+) -> Iterator[str]:
+    sets = now.capabilities or CapabilitySets()
+    if absent := permitted - sets.permitted:
+        yield f"these capabilities are to be kept, and are not held: {absent}"
+    raised = inheritable - sets.inheritable
+    # capset(2): what is raised must be within the bounding set, and within the permitted set
+    # for one without CAP_SETPCAP; the planner never asks for more than the permitted set.
+    if beyond := raised - sets.bounding:
+        yield f"not in the bounding set, so never inheritable: {beyond}"

@@ -1,0 +1,119 @@
+"""Frozen values, declared like dataclasses, without the price of dataclasses.
+
+A drop runs in front of every process start, and a frozen slotted dataclass costs about
+0.7 ms of import each (its methods are generated as text and compiled, and the module
+brings ``inspect``). abdicate has some thirty values. `Value` gives them the same shape
+with a metaclass and no code generation; type checkers see dataclasses, through
+``dataclass_transform`` (PEP 681).
+
+This module knows nothing about identities, plans or kernels.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_options):
+        """Stand in for `typing.dataclass_transform`, whose module costs 3 ms to import."""
+        return lambda decorated: decorated
+
+
+__all__ = ["Value"]
+
+
+@dataclass_transform(frozen_default=True, eq_default=True)
+class _ValueType(type):
+    """Turns annotations into slots, and class-level defaults into constructor defaults."""
+
+    __fields__: dict[str, str]
+    __defaults__: dict[str, object]
+
+    def __new__(
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: "dict[str, Any]",  # Any: a class body
+    ) -> "_ValueType":
+        own: dict[str, str] = {
+            field: annotation
+            for field, annotation in namespace.get("__annotations__", {}).items()
+            if not annotation.startswith("ClassVar")
+        }
+        fields: dict[str, str] = {}
+        defaults: dict[str, object] = {}
+        for base in reversed(bases):
+            fields |= getattr(base, "__fields__", {})
+            defaults |= getattr(base, "__defaults__", {})
+        # A default may not stay in the class body: a slot of that name would collide with it.
+        defaults |= {field: namespace.pop(field) for field in own if field in namespace}
+        namespace["__slots__"] = tuple(field for field in own if field not in fields)
+        namespace["__fields__"] = fields | own
+        namespace["__defaults__"] = defaults
+        namespace["__match_args__"] = tuple(fields | own)
+        return super().__new__(mcs, name, bases, namespace)
+
+
+class Value(metaclass=_ValueType):
+    """An immutable value: compared, hashed and printed by its fields.
+
+    Subclasses declare fields as annotations, with optional defaults, in a module that has
+    ``from __future__ import annotations`` (the annotations are read as text, and are what
+    the plan's JSON decoder goes by). ``__post_init__`` may check the fields; it raises to
+    refuse them.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, *args, **kwargs):
+            cls = type(self)
+            fields = cls.__fields__
+            if len(args) > len(fields):
+                raise TypeError(f"{cls.__name__} takes {len(fields)} values, not {len(args)}")
+            given = dict(zip(fields, args, strict=False))
+            for name in given.keys() & kwargs.keys():
+                raise TypeError(f"{cls.__name__} got two values for {name!r}")
+            for name in kwargs.keys() - fields.keys():
+                raise TypeError(f"{cls.__name__} has no field {name!r}")
+            values = cls.__defaults__ | given | kwargs
+            for name in fields:
+                if name not in values:
+                    raise TypeError(f"{cls.__name__} needs a value for {name!r}")
+                object.__setattr__(self, name, values[name])
+            self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """Check the fields. The default accepts them."""
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name, value):
+            raise AttributeError(f"{type(self).__name__} is immutable: {name!r} can't be set")
+
+        def __delattr__(self, name):
+            raise AttributeError(f"{type(self).__name__} is immutable: {name!r} can't be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in type(self).__fields__)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, name) for name in type(self).__fields__)))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__fields__)
+        return f"{type(self).__name__}({fields})"
+
+    # Slots and a refusing __setattr__ defeat the default copy and pickle protocols.
+    def __reduce__(self) -> "tuple[Any, ...]":  # Any: pickle's own protocol
+        return type(self), tuple(getattr(self, name) for name in type(self).__fields__)
+
+    def replace(self, **changes: object) -> "Self":
+        """Return a copy with some fields changed; it is checked like a new value.
+
+        Raises:
+            TypeError: if a name is not a field.
+        """
+        current: dict[str, object] = {name: getattr(self, name) for name in type(self).__fields__}
+        return type(self)(**(current | changes))

@@ -1,0 +1,25 @@
+"""Skips what this machine can't show, out loud; fails instead where CI must be able to."""
+
+from __future__ import annotations
+
+import pytest
+from harness.needs import may_skip_in_ci, unmet
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-needs",
+        action="store_true",
+        help="an unmet need fails the test, unless it is one that a root may lack",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for need in mark.args:
+            reason = unmet(need)
+            if reason is None:
+                continue
+            if item.config.getoption("--strict-needs") and not may_skip_in_ci(need):
+                pytest.fail(f"CI must be able to run this: {reason}", pytrace=False)
+            pytest.skip(reason)

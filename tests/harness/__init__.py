@@ -1,0 +1,1 @@
+"""What the tests stand on: forked children, probes of this machine, readers of /proc."""

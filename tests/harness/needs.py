@@ -1,0 +1,114 @@
+"""What a test may need of the machine, each probed for real, one by one.
+
+A test says ``@pytest.mark.needs("root", "CAP_SETUID", "strace")``. Where a need is not met the
+test is skipped with the reason; under ``--strict-needs`` (CI as root) a missing tool or an
+unmet ``root`` fails instead, and only what this root's own kernel state withholds may skip.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+
+from harness.child import ChildFailed, in_child
+
+# capabilities(7); the numbers are the kernel's ABI. Kept apart from abdicate's own table, so that
+# a mistake there can't make its own tests skip.
+_CAPABILITIES = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_NET_BIND_SERVICE": 10,
+    "CAP_SYS_CHROOT": 18,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_NICE": 23,
+    "CAP_SYS_RESOURCE": 24,
+    "CAP_MKNOD": 27,
+}
+
+TOOLS = frozenset({"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare"})
+
+
+def effective_capabilities() -> int:
+    """The effective set of this process, as /proc says it; 0 where there is no /proc."""
+    try:
+        with open("/proc/self/status") as file:
+            for line in file:
+                if line.startswith("CapEff:"):
+                    return int(line.split()[1], 16)
+    except OSError:
+        pass
+    return 0
+
+
+@functools.cache
+def _can_unshare_user() -> bool:
+    return (
+        subprocess.run(["unshare", "-U", "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
+@functools.cache
+def _can_trace() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    run = subprocess.run(
+        ["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, check=False
+    )
+    return run.returncode == 0
+
+
+@functools.cache
+def _can_mount_in_namespace() -> bool:
+    return (
+        subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
+@functools.cache
+def _setgroups_works() -> bool:
+    def probe() -> bool:
+        os.setgroups([0, 4, 27])
+        return sorted(os.getgroups()) == [0, 4, 27]
+
+    try:
+        return in_child(probe)
+    except ChildFailed:
+        return False
+
+
+def unmet(need: str) -> str | None:
+    """Return why *need* is not met here, or None where it is."""
+    if need == "root":
+        if os.geteuid() != 0:
+            return "needs root"
+        return None if _setgroups_works() else "needs a root that may call setgroups"
+    if need == "ordinary user":
+        return "needs an ordinary user" if os.geteuid() == 0 else None
+    if need == "linux":
+        return None if os.path.exists("/proc/self/status") else "needs Linux's /proc"
+    if need == "user namespace":
+        return None if _can_unshare_user() else "needs unshare(CLONE_NEWUSER)"
+    if need == "mount namespace":
+        return None if _can_mount_in_namespace() else "needs unshare(CLONE_NEWNS)"
+    if need == "strace":
+        return None if _can_trace() else "needs strace, and to be allowed to trace"
+    if need == "setproctitle":
+        return None if importlib.util.find_spec(need) else "needs the extra abdicate[title]"
+    if need in TOOLS:
+        return None if shutil.which(need) else f"needs the program {need}"
+    if need in _CAPABILITIES:
+        held = effective_capabilities() >> _CAPABILITIES[need] & 1
+        return None if held else f"needs {need} in the effective set"
+    raise ValueError(f"no probe for the need {need!r}")
+
+
+def may_skip_in_ci(need: str) -> bool:
+    """Tell whether CI as root may lack *need*: capabilities and namespaces, not tools."""
+    return need in _CAPABILITIES or need in {"ordinary user", "user namespace", "mount namespace"}
