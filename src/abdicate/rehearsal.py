@@ -82,28 +82,35 @@ class Rehearsal(Value):
         }
 
 
-def rehearse(plan: Plan) -> Rehearsal:
-    """Carry *plan* out in a forked child, and return what came of it.
+if sys.platform == "win32":
 
-    The child makes the plan anew from its identity and policy where the one given is not for
-    this process as it is now. Nothing about the calling process changes; the child is gone when
-    this returns.
+    def rehearse(plan: Plan) -> Rehearsal:
+        """Refuse: there is no fork on Windows.
 
-    Raises:
-        UnsupportedPlatformError: on Windows.
-        OSError: if no child can be made.
-    """
-    if sys.platform == "win32":
+        Raises:
+            UnsupportedPlatformError: always.
+        """
         raise UnsupportedPlatformError("Windows has no fork, and no user ids")
-    obstacles = standing_in_the_way(plan, system_kernel())
-    if not obstacles:
-        return _in_child("process", plan, (), lambda: None)
-    if sys.platform != "linux":
-        return Rehearsal("none", None, obstacles)
-    return _in_user_namespace(plan, obstacles)
 
+else:
 
-if sys.platform != "win32":
+    def rehearse(plan: Plan) -> Rehearsal:
+        """Carry *plan* out in a forked child, and return what came of it.
+
+        The child makes the plan anew from its identity and policy where the one given is not for
+        this process as it is now. Nothing about the calling process changes; the child is gone when
+        this returns.
+
+        Raises:
+            UnsupportedPlatformError: on Windows.
+            OSError: if no child can be made.
+        """
+        obstacles = standing_in_the_way(plan, system_kernel())
+        if not obstacles:
+            return _in_child("process", plan, (), lambda: None)
+        if sys.platform != "linux":
+            return Rehearsal("none", None, obstacles)
+        return _in_user_namespace(plan, obstacles)
 
     def _in_user_namespace(plan: Plan, obstacles: tuple[str, ...]) -> Rehearsal:
         from abdicate.kernel.namespace import (

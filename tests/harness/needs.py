@@ -71,6 +71,24 @@ def _can_mount_in_namespace() -> bool:
     )
 
 
+def unshare_command(*flags: str) -> list[str]:
+    """Return the command that runs another one in new namespaces; in a user namespace if it must.
+
+    Without CAP_SYS_ADMIN nothing else may be unshared: unshare(1), user_namespaces(7).
+    """
+    admin = effective_capabilities() >> _CAPABILITIES["CAP_SYS_ADMIN"] & 1
+    return ["unshare", *([] if admin else ["--user", "--map-root-user"]), *flags]
+
+
+@functools.cache
+def _can_isolate() -> bool:
+    command = unshare_command("--mount", "--pid", "--fork", "--mount-proc", "true")
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 @functools.cache
 def _setgroups_works() -> bool:
     def probe() -> bool:
@@ -97,6 +115,8 @@ def unmet(need: str) -> str | None:
         return None if _can_unshare_user() else "needs unshare(CLONE_NEWUSER)"
     if need == "mount namespace":
         return None if _can_mount_in_namespace() else "needs unshare(CLONE_NEWNS)"
+    if need == "mount and pid namespaces":
+        return None if _can_isolate() else "needs unshare(1) of mounts and pids, in some way"
     if need == "strace":
         return None if _can_trace() else "needs strace, and to be allowed to trace"
     if need == "setproctitle":
@@ -111,4 +131,9 @@ def unmet(need: str) -> str | None:
 
 def may_skip_in_ci(need: str) -> bool:
     """Tell whether CI as root may lack *need*: capabilities and namespaces, not tools."""
-    return need in _CAPABILITIES or need in {"ordinary user", "user namespace", "mount namespace"}
+    return need in _CAPABILITIES or need in {
+        "ordinary user",
+        "user namespace",
+        "mount namespace",
+        "mount and pid namespaces",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from abdicate.errors import SpecError
 from abdicate.identity.capabilities import CapabilitySet
@@ -41,11 +42,20 @@ class Parser(argparse.ArgumentParser):
             usage=f"abdicate {command} {usage}",
             # --group must never be read as the beginning of --groups.
             allow_abbrev=False,
+            formatter_class=_formatter,
         )
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` with *message*, and where to read more."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # Left to itself it loads shutil, and with it every compression library, to ask the width of
+    # a terminal; and argparse makes one for each option that is added.
+    columns = os.environ.get("COLUMNS", "")
+    width = max(int(columns[:4]) - 2, 40) if columns.isdigit() else 98
+    return argparse.HelpFormatter(prog, width=width)
 
 
 def add_drop_options(parser: Parser) -> None:

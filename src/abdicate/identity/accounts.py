@@ -19,6 +19,9 @@ else:
 __all__ = ["Account", "AccountDatabase", "Group", "StaticAccounts", "SystemAccounts"]
 
 
+_NO_DATABASE = "Windows has no passwd and group database"
+
+
 class Account(Value):
     """A user's entry in the account database, passwd(5). ``gid`` is the login group."""
 
@@ -71,66 +74,71 @@ class SystemAccounts:
 
     def __init__(self) -> None:
         if sys.platform == "win32":
-            raise UnsupportedPlatformError("Windows has no passwd and group database")
-        self._answers: dict[tuple[str, object], object] = {}
+            raise UnsupportedPlatformError(_NO_DATABASE)
+        self._users: dict[str | int, Account | None] = {}
+        self._groups: dict[str | int, Group | None] = {}
+        self._lists: dict[tuple[str, Gid], tuple[Gid, ...]] = {}
 
-    if sys.platform != "win32":
+    def user_by_name(self, name: UserName) -> Account | None:
+        """Return the user of that name, or None."""
+        return self._user(str(name))
 
-        def user_by_name(self, name: UserName) -> Account | None:
-            """Return the user of that name, or None."""
-            return self._user("getpwnam", str(name))
+    def user_by_uid(self, uid: Uid) -> Account | None:
+        """Return the first user of that uid, or None."""
+        return self._user(int(uid))
 
-        def user_by_uid(self, uid: Uid) -> Account | None:
-            """Return the first user of that uid, or None."""
-            return self._user("getpwuid", int(uid))
+    def group_by_name(self, name: GroupName) -> Group | None:
+        """Return the group of that name, or None."""
+        return self._group(str(name))
 
-        def group_by_name(self, name: GroupName) -> Group | None:
-            """Return the group of that name, or None."""
-            return self._group("getgrnam", str(name))
+    def group_by_gid(self, gid: Gid) -> Group | None:
+        """Return the group of that gid, or None."""
+        return self._group(int(gid))
 
-        def group_by_gid(self, gid: Gid) -> Group | None:
-            """Return the group of that gid, or None."""
-            return self._group("getgrgid", int(gid))
+    def groups_of(self, user: str, gid: Gid) -> tuple[Gid, ...]:
+        """Return the user's groups with *gid* among them, ascending."""
+        if sys.platform == "win32":
+            raise UnsupportedPlatformError(_NO_DATABASE)
+        if (user, gid) not in self._lists:
+            found = {Gid(group) for group in os.getgrouplist(user, gid)}
+            self._lists[user, gid] = tuple(sorted(found))
+        return self._lists[user, gid]
 
-        def groups_of(self, user: str, gid: Gid) -> tuple[Gid, ...]:
-            """Return the user's groups with *gid* among them, ascending."""
-            key = ("getgrouplist", (user, gid))
-            if key not in self._answers:
-                self._answers[key] = tuple(sorted({Gid(g) for g in os.getgrouplist(user, gid)}))
-            return self._answers[key]  # type: ignore[return-value]  # put there in the line above
+    def _user(self, key: str | int) -> Account | None:
+        if sys.platform == "win32":
+            raise UnsupportedPlatformError(_NO_DATABASE)
+        import pwd
 
-        def _user(self, call: str, key: str | int) -> Account | None:
-            import pwd
+        if key not in self._users:
+            try:
+                entry = pwd.getpwnam(key) if isinstance(key, str) else pwd.getpwuid(key)
+            except KeyError:
+                self._users[key] = None
+            else:
+                self._users[key] = Account(
+                    entry.pw_name,
+                    Uid(entry.pw_uid),
+                    Gid(entry.pw_gid),
+                    entry.pw_dir or "/",
+                    # An empty field means /bin/sh, passwd(5).
+                    entry.pw_shell or "/bin/sh",
+                )
+        return self._users[key]
 
-            if (call, key) not in self._answers:
-                try:
-                    entry = getattr(pwd, call)(key)
-                except KeyError:
-                    self._answers[call, key] = None
-                else:
-                    self._answers[call, key] = Account(
-                        entry.pw_name,
-                        Uid(entry.pw_uid),
-                        Gid(entry.pw_gid),
-                        entry.pw_dir or "/",
-                        # An empty field means /bin/sh, passwd(5).
-                        entry.pw_shell or "/bin/sh",
-                    )
-            return self._answers[call, key]  # type: ignore[return-value]  # put there above
+    def _group(self, key: str | int) -> Group | None:
+        if sys.platform == "win32":
+            raise UnsupportedPlatformError(_NO_DATABASE)
+        import grp
 
-        def _group(self, call: str, key: str | int) -> Group | None:
-            import grp
-
-            if (call, key) not in self._answers:
-                try:
-                    entry = getattr(grp, call)(key)
-                except KeyError:
-                    self._answers[call, key] = None
-                else:
-                    self._answers[call, key] = Group(
-                        entry.gr_name, Gid(entry.gr_gid), tuple(entry.gr_mem)
-                    )
-            return self._answers[call, key]  # type: ignore[return-value]  # put there above
+        if key not in self._groups:
+            try:
+                entry = grp.getgrnam(key) if isinstance(key, str) else grp.getgrgid(key)
+            except KeyError:
+                self._groups[key] = None
+            else:
+                members = tuple(entry.gr_mem)
+                self._groups[key] = Group(entry.gr_name, Gid(entry.gr_gid), members)
+        return self._groups[key]
 
 
 class StaticAccounts:

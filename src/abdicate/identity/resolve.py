@@ -21,6 +21,7 @@ __all__ = [
     "OnlyGroup",
     "resolve",
     "resolve_gid",
+    "resolve_uid",
 ]
 
 
@@ -113,9 +114,7 @@ def _user(
     owner: Owner, accounts: AccountDatabase, current: Credentials
 ) -> tuple[Uid, Account | None]:
     if isinstance(owner.user, UserName):
-        account = accounts.user_by_name(owner.user)
-        if account is None:
-            raise UnknownUserError(str(owner.user))
+        account = _entry(owner.user, accounts)
         return account.uid, account
     if owner.user is None:
         uid = current.uid.effective
@@ -148,6 +147,22 @@ def _group(
             )
         return account.gid
     return resolve_gid(owner.group, accounts)
+
+
+def resolve_uid(user: Uid | UserName, accounts: AccountDatabase) -> Uid:
+    """Return the uid of *user*; a number needs no entry.
+
+    Raises:
+        UnknownUserError: if there is no user of that name.
+    """
+    return user if isinstance(user, Uid) else _entry(user, accounts).uid
+
+
+def _entry(user: UserName, accounts: AccountDatabase) -> Account:
+    account = accounts.user_by_name(user)
+    if account is None:
+        raise UnknownUserError(str(user))
+    return account
 
 
 def resolve_gid(group: Gid | GroupName, accounts: AccountDatabase) -> Gid:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from abdicate.errors import SpecError, UnknownUserError
+from abdicate.errors import SpecError
 from abdicate.executor import Dropped
 from abdicate.identity.accounts import AccountDatabase, SystemAccounts
 from abdicate.identity.capabilities import CapabilitySet
@@ -21,6 +21,7 @@ from abdicate.identity.resolve import (
     KeepGroups,
     OnlyGroup,
     resolve_gid,
+    resolve_uid,
 )
 from abdicate.kernel.port import Kernel
 from abdicate.plan.plan import Plan
@@ -55,13 +56,9 @@ class UserSpec(_Spec, frozen=True):
         Raises:
             UnknownUserError: if there is no user of that name.
         """
-        user = parse_user(self.user)
-        if isinstance(user, Uid):
-            return user
-        account = (SystemAccounts() if accounts is None else accounts).user_by_name(user)
-        if account is None:
-            raise UnknownUserError(str(user))
-        return account.uid
+        return resolve_uid(
+            parse_user(self.user), SystemAccounts() if accounts is None else accounts
+        )
 
 
 class GroupSpec(_Spec, frozen=True):
