@@ -40,9 +40,13 @@ if TYPE_CHECKING:
     from abdicate.plan.planner import plan_drop
     from abdicate.plan.policy import DropPolicy
     from abdicate.plan.report import DropReport
+    from abdicate.process.daemon import Daemon, RunningDaemon
+    from abdicate.process.pidlock import HeldPidfile, PidLock
     from abdicate.rehearsal import Rehearsal, rehearse
     from abdicate.request import DropRequest
+    from abdicate.specs.daemon import DaemonSpec
     from abdicate.specs.drop import GroupSpec, PrivilegeDrop, UserSpec
+    from abdicate.specs.pidfile import PidfileSpec
 
 __all__ = [
     "AbdicateError",
@@ -53,6 +57,8 @@ __all__ = [
     "CapabilitySets",
     "CredentialMismatchError",
     "Credentials",
+    "Daemon",
+    "DaemonSpec",
     "DropPolicy",
     "DropReport",
     "DropRequest",
@@ -61,10 +67,13 @@ __all__ = [
     "Group",
     "GroupName",
     "GroupSpec",
+    "HeldPidfile",
     "Identity",
     "IncompleteDropError",
     "LockFailed",
     "Owner",
+    "PidLock",
+    "PidfileSpec",
     "Plan",
     "PreflightError",
     "PrivilegeDrop",
@@ -73,6 +82,7 @@ __all__ = [
     "ResGid",
     "ResUid",
     "ResourceLimit",
+    "RunningDaemon",
     "Securebits",
     "SecurityError",
     "SecurityWarning",
@@ -108,9 +118,13 @@ _HOMES = {
     "abdicate.plan.planner": "plan_drop",
     "abdicate.plan.policy": "DropPolicy",
     "abdicate.plan.report": "DropReport",
+    "abdicate.process.daemon": "Daemon RunningDaemon",
+    "abdicate.process.pidlock": "HeldPidfile PidLock",
     "abdicate.rehearsal": "Rehearsal rehearse",
     "abdicate.request": "DropRequest",
+    "abdicate.specs.daemon": "DaemonSpec",
     "abdicate.specs.drop": "GroupSpec PrivilegeDrop UserSpec",
+    "abdicate.specs.pidfile": "PidfileSpec",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -2,7 +2,7 @@
 
 Exit status: 125 for our own failure, 126 for a command that can't be executed, 127 for one that
 is not found, the command's own otherwise; 1 for "no" (a rehearsal that failed), 2 for wrong
-usage (125 in ``run``, whose statuses belong to the command).
+usage (125 in ``run`` and ``daemon``, whose statuses belong to the command).
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _COMMANDS = {
     "run": "give up root, then execute a command",
     "explain": "show the plan: each step, and why it is there",
     "rehearse": "really carry the plan out, in a child, and report",
+    "daemon": "start a command as a daemon, and tell whether it started",
     "show": "show what a process holds",
 }
+
+_EXECUTING = ("run", "daemon")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +65,8 @@ def _run(name: str, words: list[str]) -> int:
         status: int = command.main(words)
         sys.stdout.flush()
     except UsageError as error:
-        # What `run` answers with 2 would be taken for the command's own status.
-        return _failed(name, str(error), EXIT_FAILURE if name == "run" else EXIT_USAGE)
+        # 2 would be taken for the command's own status.
+        return _failed(name, str(error), EXIT_FAILURE if name in _EXECUTING else EXIT_USAGE)
     except (AbdicateError, IncompleteDropError, OSError) as error:
         return _failed(name, str(error), EXIT_FAILURE)
     return status

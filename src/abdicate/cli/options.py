@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["Parser", "UsageError", "add_drop_options", "request"]
+__all__ = ["Parser", "UsageError", "add_command", "add_drop_options", "command_of", "request"]
 
 
 class UsageError(Exception):
@@ -127,6 +127,24 @@ def add_drop_options(parser: Parser) -> None:
         dest="environment",
         help="and clear everything else, except TERM",
     )
+
+
+def add_command(parser: Parser) -> None:
+    """Add the command and its arguments: everything from the first word that is no option."""
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="what to execute")
+
+
+def command_of(parser: Parser, options: argparse.Namespace) -> list[str]:
+    """Return the command and its arguments, without the ``--`` in front of it.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    words: list[str] = options.command
+    command = words[1:] if words[:1] == ["--"] else words
+    if not command or not command[0]:
+        raise UsageError(f"there is no command to execute; see {parser.prog} --help")
+    return command
 
 
 def request(options: argparse.Namespace) -> DropRequest:

@@ -5,27 +5,20 @@ Same process id, no process left in between: signals and the exit status are the
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
 
-from abdicate.cli.options import Parser, UsageError, add_drop_options, request
+from abdicate.cli.options import Parser, add_command, add_drop_options, command_of, request
+from abdicate.cli.target import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, find, undo_locale_coercion
 from abdicate.executor import execute
-from abdicate.identity.reach import script_interpreter
 from abdicate.kernel import system_kernel
-from abdicate.plan.steps import ChangeRoot, SetEnvironment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from abdicate.kernel.port import Kernel
-    from abdicate.plan.plan import Plan
+    from abdicate.process.pidlock import HeldPidfile
 
 __all__ = ["main"]
-
-_EXIT_NOT_EXECUTABLE = 126
-_EXIT_NOT_FOUND = 127
-_DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def main(words: list[str]) -> int:
@@ -34,74 +27,37 @@ def main(words: list[str]) -> int:
         "run", "Give up root, then execute a command.", "[OPTION…] [--] COMMAND [ARGUMENT…]"
     )
     add_drop_options(parser)
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="what to execute")
+    parser.add_argument(
+        "--pidfile", metavar="FILE", help="held while the command runs; taken before the drop"
+    )
+    add_command(parser)
     options = parser.parse_args(words)
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    if not command or not command[0]:
-        raise UsageError(f"there is no command to execute; see {parser.prog} --help")
+    command = command_of(parser, options)
     kernel = system_kernel()
     plan = request(options).plan(kernel=kernel)
-    _undo_locale_coercion()
-    target = _find(command[0], plan, kernel)
+    target = find(command[0], plan, kernel)
     if target.refusal:
         # Said now, while nothing has changed and the terminal is still the caller's.
         print(f"abdicate run: {target.refusal}", file=sys.stderr)
         return target.status
-    execute(plan, kernel)
-    return _execute(target.path, command)
-
-
-class _Target:
-    """Where the command is, or why it is not."""
-
-    def __init__(self, path: str, refusal: str = "", status: int = 0) -> None:
-        self.path = path
-        self.refusal = refusal
-        self.status = status
-
-
-def _find(command: str, plan: Plan, kernel: Kernel) -> _Target:
-    """Look the command up as execvp(3) will see it: as the new user, in the new root."""
-    root = next((step.path for step in plan.steps if isinstance(step, ChangeRoot)), "/")
-    refusals = []
-    for path in _candidates(command, plan, root):
-        outside = path if root == "/" else root.rstrip("/") + path
-        if not os.path.lexists(outside):
-            continue
-        refusal = kernel.obstacle(path, plan.identity, root=root)
-        interpreter = None if refusal else script_interpreter(outside)
-        if interpreter is not None:
-            found = kernel.obstacle(interpreter, plan.identity, root=root)
-            refusal = found and f"{path} is a script, and its interpreter {found}"
-        if not refusal:
-            return _Target(path)
-        refusals.append(refusal)
-    if refusals:
-        return _Target("", f"can't execute {command!r}: {refusals[0]}", _EXIT_NOT_EXECUTABLE)
-    return _Target("", f"there is no command {command!r}", _EXIT_NOT_FOUND)
-
-
-def _candidates(command: str, plan: Plan, root: str) -> list[str]:
-    start = plan.policy.working_directory or ("/" if root != "/" else os.getcwd())
-    if "/" in command:
-        return [os.path.join(start, command)]
-    search = os.environ.get("PATH", _DEFAULT_PATH)
-    for step in plan.steps:
-        if isinstance(step, SetEnvironment):
-            search = dict(step.assign).get("PATH", search)
-    # An empty entry is the working directory, environ(7).
-    return [os.path.join(start, folder, command) for folder in search.split(":")]
-
-
-def _undo_locale_coercion() -> None:
-    # In the C locale Python sets LC_CTYPE for itself (PEP 538); the command was not to have it.
+    held = None if options.pidfile is None else _hold(options.pidfile)
     try:
-        with open("/proc/self/environ", "rb") as file:
-            given = file.read().split(b"\0")
-    except OSError:
-        return
-    if not any(entry.startswith(b"LC_CTYPE=") for entry in given):
-        os.environ.pop("LC_CTYPE", None)
+        undo_locale_coercion()
+        execute(plan, kernel)
+        return _execute(target.path, command)
+    finally:
+        # Reached only where there is no command that holds it.
+        if held is not None:
+            held.release()
+
+
+def _hold(path: str) -> HeldPidfile:
+    from abdicate.process.pidlock import PidLock
+
+    held = PidLock(os.path.abspath(path)).acquire()
+    # The lock is the descriptor's, and the command's with it.
+    os.set_inheritable(held.fileno(), True)
+    return held
 
 
 def _execute(path: str, command: list[str]) -> int:
@@ -112,4 +68,4 @@ def _execute(path: str, command: list[str]) -> int:
         if error.errno == errno.EAGAIN:
             hint = "; the new user has as many processes as RLIMIT_NPROC allows, execve(2)"
         print(f"abdicate run: can't execute {path}: {error.strerror}{hint}", file=sys.stderr)
-        return _EXIT_NOT_FOUND if error.errno == errno.ENOENT else _EXIT_NOT_EXECUTABLE
+        return EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_NOT_EXECUTABLE

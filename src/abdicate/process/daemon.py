@@ -216,8 +216,9 @@ class RunningDaemon:
     def execute(self, path: str, arguments: Sequence[str]) -> NoReturn:
         """Execute a program in this process's place; the starter hears "ready" when it runs.
 
-        The program holds the pidfile's lock from here on, and its children with it; the file is
-        left behind when it ends, unlocked, and the next start takes it over.
+        The program holds the pidfile's lock from here on, and so do children that it does not
+        outlive; the file is left behind when it ends, unlocked, and the next start takes it
+        over. A service manager hears of its readiness from the program itself.
 
         Args:
             path: the program's file.
@@ -226,11 +227,11 @@ class RunningDaemon:
         Raises:
             OSError: execve(2) failed. The starter has been told.
         """
+        reset_all_signals(for_exec=True)
         if self.pidfile is not None:
             os.set_inheritable(self.pidfile.fileno(), True)
         try:
             self._readiness.executing()
-            self._notifier.ready()
             os.execve(path, list(arguments), os.environ)  # noqa: S606 - no shell is wanted
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)

@@ -134,7 +134,8 @@ def maybe_drop_privileges(uid: int | str | None = None, gid: int | str | None = 
     that one where the process may set them. Everything is read back, and what was given up is
     tried to be regained.
 
-    Root (``uid=0``) and its group are given where they are asked for, with a `SecurityWarning`.
+    Root (``uid=0``) and its group are given where they are asked for, with a `SecurityWarning`;
+    root alone leaves the groups as they are.
 
     Args:
         uid: a user's name or number; None: the user stays.
@@ -167,7 +168,7 @@ def maybe_drop_privileges(uid: int | str | None = None, gid: int | str | None = 
         raise PermissionError(errno.EPERM, str(refused)) from refused
     identity = proof.report.plan.identity
     if uid is not None and identity.uid == 0:
-        warnings.warn("root was asked for, and stays", SecurityWarning, stacklevel=2)
+        warnings.warn("nothing was dropped: root was asked for", SecurityWarning, stacklevel=2)
     elif 0 in (identity.gid, *identity.groups):
         warnings.warn(
             f"gid 0, root's group, is among the groups of {identity}", SecurityWarning, stacklevel=2
@@ -175,10 +176,12 @@ def maybe_drop_privileges(uid: int | str | None = None, gid: int | str | None = 
 
 
 def _groups(owner: Owner, held: Credentials) -> GroupPolicy | None:
-    # A group alone, in a process that may not set its list: the list has to stay.
+    # Root without a group is what the process has. And a group alone, in a process that may not
+    # set its list, leaves that as it is.
     sets = held.capabilities
     may_set = held.uid.effective == 0 if sets is None else Capability.SETGID in sets.effective
-    return KeepGroups() if owner.user is None and not may_set else None
+    stays = owner.group is None and owner.user in (0, "root")
+    return KeepGroups() if stays or (owner.user is None and not may_set) else None
 
 
 def check_privileges(accept_content: Collection[str]) -> None:

@@ -1,0 +1,122 @@
+"""``abdicate daemon``: start a command as a daemon, tell whether it started; stop it; look."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from abdicate.cli.options import (
+    Parser,
+    UsageError,
+    add_command,
+    add_drop_options,
+    command_of,
+    request,
+)
+from abdicate.cli.target import find, undo_locale_coercion
+from abdicate.errors import LockFailed
+from abdicate.kernel import system_kernel
+from abdicate.plan.grammar import parse_mode
+from abdicate.process.daemon import Daemon
+from abdicate.process.pidlock import PidLock
+from abdicate.process.pidstatus import HeldBy, HeldByUnknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+__all__ = ["main"]
+
+_EXIT_NO = 1
+_WORKDIR = "/"
+_UMASK = "0022"
+_TICK = 0.05  # seconds between looks at a daemon that was told to stop
+
+
+def main(words: list[str]) -> int:
+    """Start, stop or look. Return 0 for done, or "it runs"; 1 for "it does not"."""
+    parser = Parser(
+        "daemon",
+        "Detach, take the pidfile, give up root, execute a command. The exit status is 0 once "
+        "the command runs; else its error is printed here.",
+        "[OPTION…] [--] COMMAND [ARGUMENT…]\n       abdicate daemon --stop|--status --pidfile FILE",
+    )
+    add_drop_options(parser)
+    detaching = parser.add_argument_group("daemon")
+    detaching.add_argument("--pidfile", metavar="FILE", help="taken before root is given up")
+    detaching.add_argument(
+        "--logfile", metavar="FILE", help="standard output and error; opened before, appended to"
+    )
+    detaching.add_argument(
+        "--foreground", action="store_true", help="do everything else, and stay: under systemd"
+    )
+    other = parser.add_argument_group("instead of starting")
+    other.add_argument("--stop", action="store_true", help="send TERM, and wait for its end")
+    other.add_argument("--status", action="store_true", help="tell whether it runs: exit 0, or 1")
+    other.add_argument(
+        "--timeout", metavar="SECONDS", default="10", help="how long --stop waits; 10"
+    )
+    add_command(parser)
+    options = parser.parse_args(words)
+    if options.stop or options.status:
+        return _look(parser, options)
+    return _start(parser, options)
+
+
+def _start(parser: Parser, options: Namespace) -> int:  # noqa: RET503 - execute never returns
+    command = command_of(parser, options)
+    kernel = system_kernel()
+    drop = request(options)
+    target = find(command[0], drop.plan(kernel=kernel), kernel, start=_WORKDIR)
+    if target.refusal:
+        print(f"abdicate daemon: {target.refusal}", file=sys.stderr)
+        return target.status
+    undo_locale_coercion()
+    daemon = Daemon(
+        pidfile=_lock(options),
+        drop=drop,
+        logfile=None if options.logfile is None else os.path.abspath(options.logfile),
+        umask=parse_mode(_UMASK if options.umask is None else options.umask, field="--umask"),
+        workdir=_WORKDIR,
+        detach=not options.foreground,
+        ready="by hand",
+    )
+    with daemon.start() as running:
+        running.execute(target.path, command)
+
+
+def _lock(options: Namespace) -> PidLock | None:
+    return None if options.pidfile is None else PidLock(os.path.abspath(options.pidfile))
+
+
+def _look(parser: Parser, options: Namespace) -> int:
+    lock = _lock(options)
+    if lock is None or (options.stop and options.status):
+        raise UsageError(f"--stop, or --status, and --pidfile is wanted; see {parser.prog} --help")
+    if options.stop:
+        return _stop(lock, _seconds(options.timeout))
+    status = lock.status()
+    print(f"pidfile {lock.path}: {status}")
+    return 0 if isinstance(status, HeldBy | HeldByUnknown) else _EXIT_NO
+
+
+def _stop(lock: PidLock, timeout: float) -> int:
+    if not isinstance(lock.status(), HeldBy | HeldByUnknown):
+        print(f"pidfile {lock.path}: nothing to stop")
+        return 0
+    pid = lock.signal_holder(signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while isinstance(lock.status(), HeldBy | HeldByUnknown):
+        if time.monotonic() > deadline:
+            raise LockFailed(f"process {pid} still runs {timeout:g} s after it was sent TERM")
+        time.sleep(_TICK)
+    print(f"stopped process {pid}")
+    return 0
+
+
+def _seconds(text: str) -> float:
+    if not text.isascii() or not text.replace(".", "", 1).isdigit() or len(text) > 9:
+        raise UsageError(f"--timeout {text!r}: seconds, 0 or more, are wanted")
+    return float(text)
