@@ -72,7 +72,7 @@ def _child(function: Callable[[], object], results: int, release: int) -> NoRetu
 
 
 def _read_all(descriptor: int, deadline: float) -> bytes:
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:

@@ -161,7 +161,10 @@ class _Execution:
     def _fail(
         self, kind: type[IncompleteDropError], failure: str, cause: BaseException | None = None
     ) -> NoReturn:
-        surrendered = tuple(surrender(self._kernel, self._plan))
+        try:
+            surrendered = tuple(surrender(self._kernel, self._plan))
+        except BaseException as again:  # noqa: BLE001 - a second interrupt changes nothing
+            surrendered = (f"interrupted by {named(again)}",)
         report = self._report().replace(surrendered=surrendered, failure=failure)
         raise kind(f"incomplete drop, leave this process: {failure}", report) from cause
 

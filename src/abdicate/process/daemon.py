@@ -18,6 +18,7 @@ import stat
 import sys
 
 from abdicate.errors import (
+    LockFailed,
     PreflightError,
     SpecError,
     UnsupportedPlatformError,
@@ -34,6 +35,7 @@ from abdicate.process.descriptors import (
 from abdicate.process.detach import Readiness, detach, refuse_to_fork_unsafely
 from abdicate.process.failure import status_of, told
 from abdicate.process.notify import Notifier
+from abdicate.process.pidfile import Pidfile
 from abdicate.process.pidlock import HeldPidfile, PidLock
 from abdicate.process.signals import reset_all_signals
 from abdicate.request import DropRequest
@@ -118,13 +120,24 @@ class Daemon(Value):
         log = None if self.logfile is None else _open_log(self.logfile)
         held = None if self.pidfile is None else self.pidfile.acquire()
         handover = held.hand_over() if held is not None and self.detach else None
-        try:
-            readiness = detach() if self.detach else Readiness()
-        except BaseException:
+
+        def let_go() -> None:
+            if held is None:
+                return
             if handover is not None:
                 handover.withdraw()
-            if held is not None:
-                held.release()
+            held.release()
+            try:
+                # What the daemon had accepted is another file. After a drop it could only empty
+                # that one; where it lives in spite of all, it has it locked.
+                Pidfile(held.path).remove()
+            except (LockFailed, OSError):
+                return
+
+        try:
+            readiness = detach(undo=let_go) if self.detach else Readiness()
+        except BaseException:
+            let_go()
             raise
         running = RunningDaemon(readiness, notifier, held)
         try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 
@@ -24,6 +25,7 @@ from abdicate.process.exits import EX_FAILURE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 __all__ = ["Readiness", "detach", "refuse_to_fork_unsafely"]
@@ -134,7 +136,7 @@ def _threads() -> int:
 
 if sys.platform == "win32":
 
-    def detach() -> Readiness:
+    def detach(undo: Callable[[], None] = lambda: None) -> Readiness:
         """Refuse: there is no fork on Windows.
 
         Raises:
@@ -144,7 +146,7 @@ if sys.platform == "win32":
 
 else:
 
-    def detach() -> Readiness:
+    def detach(undo: Callable[[], None] = lambda: None) -> Readiness:
         """Go on as a daemon; this returns in the daemon alone.
 
         The starter waits for the daemon's word and exits: with 0 at `Readiness.ready`; with the
@@ -154,6 +156,9 @@ else:
 
         The daemon is in a session of its own, without a terminal. Its descriptors, signals, umask
         and directory are as they were: `abdicate.process.daemon` sees to those.
+
+        Args:
+            undo: called in the starter before it exits with another status than 0.
 
         Raises:
             PreflightError: other threads run, or an event loop does. Nothing has changed.
@@ -167,12 +172,13 @@ else:
             # What is buffered would be written by both.
             if stream is not None:
                 stream.flush()
+        starter = os.getpid()
         hearing, speaking = os.pipe()
         watcher = os.fork()
         if watcher:
             os.close(hearing)
             os.close(speaking)
-            _exit_as(watcher)
+            _exit_as(watcher, undo)
         try:
             os.setsid()
             daemon = os.fork()
@@ -180,36 +186,41 @@ else:
             _leave(f"the daemon can't be made: {error.strerror}", EX_FAILURE)
         if daemon:
             os.close(speaking)
-            _watch(daemon, hearing)
+            _watch(starter, daemon, hearing)
         os.close(hearing)
         return Readiness(speaking)
 
-    def _exit_as(watcher: int) -> NoReturn:
+    def _exit_as(watcher: int, undo: Callable[[], None]) -> NoReturn:
         """Be the starter: wait for the watcher, and leave with its status."""
         try:
             _, status = os.waitpid(watcher, 0)
         except KeyboardInterrupt:
             # The watcher is in another session, and has not seen the key. Without it the daemon
             # finds nobody to be ready for, and ends.
-            os.kill(watcher, 15)
-            _leave("interrupted", 128 + 2)
+            os.kill(watcher, signal.SIGTERM)
+            os.waitpid(watcher, 0)
+            undo()
+            _leave("interrupted", 128 + signal.SIGINT)
         code = os.waitstatus_to_exitcode(status)
+        if code != 0:
+            undo()
         if code < 0:
             _leave(f"the start was given up: signal {-code} killed the watcher", EX_FAILURE)
         os._exit(code)
 
-    def _watch(daemon: int, hearing: int) -> NoReturn:
+    def _watch(starter: int, daemon: int, hearing: int) -> NoReturn:
         """Be the watcher: wait for the daemon's word, print what it says, leave with its status."""
         status, message = EX_FAILURE, "the daemon's word was lost"
         try:
-            status, message = _Watch(daemon, hearing).outcome()
+            status, message = _Watch(starter, daemon, hearing).outcome()
         finally:
             _leave(message, status)
 
     class _Watch:
         """The watcher's view of the daemon: a line to hear, and a child to wait for."""
 
-        def __init__(self, daemon: int, hearing: int) -> None:
+        def __init__(self, starter: int, daemon: int, hearing: int) -> None:
+            self._starter = starter
             self._daemon = daemon
             self._hearing = hearing
             self._code: int | None = None
@@ -227,6 +238,9 @@ else:
         def _hear(self) -> bytes:
             """Return the daemon's word; nothing where it ended, or closed its line, without one."""
             while not self._spoke(_TICK):
+                # Somebody killed the starter: without a listener, the daemon gives up as well.
+                if os.getppid() != self._starter:
+                    _leave("", EX_FAILURE)
                 # Its own children may hold the line open after it died.
                 if self._has_ended() and not self._spoke(0):
                     return b""

@@ -1,4 +1,4 @@
-"""Every block of the README is executed, and every output that it shows is compared."""
+"""Every block of README and docs is executed, and every output that they show is compared."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
+_README = _ROOT / "README.md"
+_PAGES = (_README, *sorted((_ROOT / "docs").glob("**/*.md")))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def _blocks(language: str) -> list[str]:
-    text = (_ROOT / "README.md").read_text(encoding="utf-8")
-    return [body for found, body in _BLOCK.findall(text) if found == language]
+def _blocks(language: str, *pages: Path) -> list[str]:
+    texts = [page.read_text(encoding="utf-8") for page in pages or _PAGES]
+    return [body for text in texts for found, body in _BLOCK.findall(text) if found == language]
 
 
 def _sessions() -> list[tuple[str, str]]:
@@ -34,7 +36,11 @@ def test_a_python_block_runs_as_it_stands(code: str, tmp_path: Path) -> None:
     """Each block is a program of its own, run as root in a process of its own."""
     # -I: no path of this checkout; what runs is what was installed.
     run = subprocess.run(
-        [sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-I", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
 
@@ -60,5 +66,5 @@ def test_a_shell_session_shows_what_is_really_printed(command: str, output: str)
 def test_the_two_commands_are_those_that_ci_runs() -> None:
     """.ci/run calls the very lines that a newcomer reads."""
     ci = (_ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for block in _blocks("sh"):
+    for block in _blocks("sh", _README):
         assert block.strip() in ci
