@@ -37,9 +37,18 @@ def shown(value: object) -> str:
     The value came from outside, and may be a megabyte long or hold control characters.
     """
     if isinstance(value, str | bytes) and len(value) > _LONGEST_SHOWN:
-        return f"{value[: _LONGEST_SHOWN - 20]!r}… ({len(value)} long)"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+        return f"{_cut(repr(value[:_LONGEST_SHOWN]), _LONGEST_SHOWN - 20)} ({len(value)} long)"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_SHOWN:
+        return f"a {type(value).__name__} of {value.bit_length()} bits"
+    try:
+        return _cut(repr(value), _LONGEST_SHOWN)
+    except Exception:  # noqa: BLE001 - a value from outside, whose repr may do anything
+        return f"a {type(value).__name__}"
+
+
+def _cut(text: str, most: int) -> str:
+    clean = "".join(char if char.isprintable() else "?" for char in text[:most])
+    return clean if len(text) <= most else clean[:-1] + "…"
 
 
 class AbdicateError(Exception):

@@ -14,6 +14,7 @@ from abdicate.kernel import system_kernel
 from abdicate.plan.plan import Plan
 from abdicate.plan.planner import plan_drop
 from abdicate.plan.policy import DropPolicy
+from abdicate.plan.ranges import check_path
 from abdicate.values import Value
 
 TYPE_CHECKING = False
@@ -40,6 +41,15 @@ class DropRequest(Value):
     groups: GroupPolicy | None = None
     home: str | None = None
     policy: DropPolicy = DropPolicy()
+
+    def __post_init__(self) -> None:
+        """Check the home directory.
+
+        Raises:
+            SpecError: if it is not an absolute path.
+        """
+        if self.home is not None:
+            check_path("home", self.home)
 
     def resolve(
         self, accounts: AccountDatabase | None = None, kernel: Kernel | None = None

@@ -7,11 +7,11 @@ usage (125 in ``run`` and ``daemon``, whose statuses belong to the command).
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
-from abdicate.errors import AbdicateError, IncompleteDropError
+from abdicate.cli.console import Refusal, UsageError, complain, prepare, say
+from abdicate.errors import AbdicateError, IncompleteDropError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,52 +41,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _die_of_signals_as_programs_do()
-    if not words or words[0] in ("-h", "--help"):
-        print(_help())
-        return 0 if words else EXIT_USAGE
-    if words[0] == "--version":
-        from abdicate import __version__
-
-        print(f"abdicate {__version__}")
-        return 0
-    name = words[0]
-    if name not in _COMMANDS:
-        return _failed("", f"there is no command {name!r}; see abdicate --help", EXIT_USAGE)
-    return _run(name, words[1:])
+    prepare()
+    name = words[0] if words and words[0] in _COMMANDS else ""
+    try:
+        return _run(name, words[1:]) if name else _face(words)
+    except UsageError as error:
+        complain(name, str(error))
+        # 2 would be taken for the command's own status.
+        return EXIT_FAILURE if name in _EXECUTING else EXIT_USAGE
+    except Refusal as refusal:
+        complain(name, str(refusal))
+        return refusal.status
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        complain(name, what or str(error))
+        return EXIT_FAILURE
+    except (AbdicateError, IncompleteDropError) as error:
+        complain(name, str(error))
+        return EXIT_FAILURE
 
 
 def _run(name: str, words: list[str]) -> int:
     from importlib import import_module
 
-    from abdicate.cli.options import UsageError
-
     command = import_module(f"abdicate.cli.{name}")
-    try:
-        status: int = command.main(words)
-        sys.stdout.flush()
-    except UsageError as error:
-        # 2 would be taken for the command's own status.
-        return _failed(name, str(error), EXIT_FAILURE if name in _EXECUTING else EXIT_USAGE)
-    except (AbdicateError, IncompleteDropError, OSError) as error:
-        return _failed(name, str(error), EXIT_FAILURE)
+    status: int = command.main(words)
     return status
 
 
-def _failed(name: str, message: str, status: int) -> int:
-    program = f"abdicate {name}".rstrip()
-    # One line, whatever the text holds.
-    line = f"{program}: {message}".replace("\n", " ")
-    try:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except OSError:
-        pass  # the status still tells
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # A full disk has been reported above; Python would report it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return status
+def _face(words: list[str]) -> int:
+    """Answer what is not a command: help, version, or nothing that is known."""
+    if not words:
+        raise UsageError("no command is given: abdicate COMMAND [OPTION…]; see abdicate --help")
+    if words[0] in ("-h", "--help"):
+        say(_help())
+    elif words[0] == "--version":
+        from abdicate import __version__
+
+        say(f"abdicate {__version__}")
+    else:
+        raise UsageError(f"there is no command {shown(words[0])}; see abdicate --help")
+    return 0
 
 
 def _die_of_signals_as_programs_do() -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 
+from abdicate.cli.console import Refusal, UsageError, say
 from abdicate.cli.options import (
     Parser,
-    UsageError,
     add_command,
     add_drop_options,
     command_of,
+    refuse_what_an_exec_undoes,
     request,
 )
-from abdicate.cli.target import find, undo_locale_coercion
-from abdicate.errors import LockFailed
+from abdicate.cli.target import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, find, undo_locale_coercion
+from abdicate.errors import LockFailed, PreflightError
+from abdicate.executor import standing_in_the_way
 from abdicate.kernel import system_kernel
 from abdicate.plan.grammar import parse_mode
 from abdicate.process.daemon import Daemon
@@ -65,14 +66,15 @@ def main(words: list[str]) -> int:
     return _start(parser, options)
 
 
-def _start(parser: Parser, options: Namespace) -> int:  # noqa: RET503 - execute never returns
+def _start(parser: Parser, options: Namespace) -> int:
     command = command_of(parser, options)
+    refuse_what_an_exec_undoes(options)
     kernel = system_kernel()
     drop = request(options)
-    target = find(command[0], drop.plan(kernel=kernel), kernel, start=_WORKDIR)
-    if target.refusal:
-        print(f"abdicate daemon: {target.refusal}", file=sys.stderr)
-        return target.status
+    plan = drop.plan(kernel=kernel)
+    if reasons := standing_in_the_way(plan, kernel):
+        raise PreflightError(*reasons)
+    path = find(command[0], plan, start=_WORKDIR)
     undo_locale_coercion()
     daemon = Daemon(
         pidfile=_lock(options),
@@ -84,7 +86,12 @@ def _start(parser: Parser, options: Namespace) -> int:  # noqa: RET503 - execute
         ready="by hand",
     )
     with daemon.start() as running:
-        running.execute(target.path, command)
+        try:
+            running.execute(path, command)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            status = EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE
+            raise Refusal(f"can't execute {path}: {error.strerror}", status) from None
 
 
 def _lock(options: Namespace) -> PidLock | None:
@@ -98,13 +105,13 @@ def _look(parser: Parser, options: Namespace) -> int:
     if options.stop:
         return _stop(lock, _seconds(options.timeout))
     status = lock.status()
-    print(f"pidfile {lock.path}: {status}")
+    say(f"pidfile {lock.path}: {status}")
     return 0 if isinstance(status, HeldBy | HeldByUnknown) else _EXIT_NO
 
 
 def _stop(lock: PidLock, timeout: float) -> int:
     if not isinstance(lock.status(), HeldBy | HeldByUnknown):
-        print(f"pidfile {lock.path}: nothing to stop")
+        say(f"pidfile {lock.path}: nothing to stop")
         return 0
     pid = lock.signal_holder(signal.SIGTERM)
     deadline = time.monotonic() + timeout
@@ -112,7 +119,7 @@ def _stop(lock: PidLock, timeout: float) -> int:
         if time.monotonic() > deadline:
             raise LockFailed(f"process {pid} still runs {timeout:g} s after it was sent TERM")
         time.sleep(_TICK)
-    print(f"stopped process {pid}")
+    say(f"stopped process {pid}")
     return 0
 
 

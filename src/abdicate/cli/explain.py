@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abdicate.cli.console import say
 from abdicate.cli.options import Parser, add_drop_options, request
 from abdicate.executor import standing_in_the_way
 from abdicate.kernel import system_kernel
@@ -21,10 +22,10 @@ def main(words: list[str]) -> int:
     if options.json:
         import json
 
-        print(json.dumps(plan.to_data() | {"obstacles": list(obstacles)}, indent=2))
+        say(json.dumps(plan.to_data() | {"obstacles": list(obstacles)}, indent=2))
         return 0
-    print(plan.explain())
+    lines = [plan.explain()]
     if obstacles:
-        print("\nThis process could not do it:")
-        print("\n".join(f"  {reason}" for reason in obstacles))
+        lines += ["", "This process could not do it:", *(f"  {reason}" for reason in obstacles)]
+    say("\n".join(lines))
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from abdicate.errors import SpecError
+from abdicate.cli.console import UsageError, say
+from abdicate.errors import SpecError, shown
 from abdicate.identity.capabilities import CapabilitySet
 from abdicate.identity.ids import Owner, parse_group, parse_owner
 from abdicate.identity.resolve import (
@@ -25,11 +26,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["Parser", "UsageError", "add_command", "add_drop_options", "command_of", "request"]
+__all__ = [
+    "Parser",
+    "add_command",
+    "add_drop_options",
+    "command_of",
+    "refuse_what_an_exec_undoes",
+    "request",
+]
 
-
-class UsageError(Exception):
-    """The words of the command line don't fit together."""
+_LONGEST_MESSAGE = 300
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,14 +53,25 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` with *message*, and where to read more."""
-        raise UsageError(f"{message}; see {self.prog} --help")
+        # It repeats the words, which may be of any length.
+        brief = message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
+        raise UsageError(f"{brief}; see {self.prog} --help")
+
+    def print_help(self, file: object = None) -> None:
+        """Print the help to standard output.
+
+        Raises:
+            OSError: it is closed, or full.
+        """
+        say(self.format_help())
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
     # Left to itself it loads shutil, and with it every compression library, to ask the width of
     # a terminal; and argparse makes one for each option that is added.
     columns = os.environ.get("COLUMNS", "")
-    width = max(int(columns[:4]) - 2, 40) if columns.isdigit() else 98
+    plain = columns.isascii() and columns.isdigit()
+    width = max(int(columns[:4]) - 2, 40) if plain else 98
     return argparse.HelpFormatter(prog, width=width)
 
 
@@ -144,7 +161,27 @@ def command_of(parser: Parser, options: argparse.Namespace) -> list[str]:
     command = words[1:] if words[:1] == ["--"] else words
     if not command or not command[0]:
         raise UsageError(f"there is no command to execute; see {parser.prog} --help")
+    if words[0] != "--" and words[0].startswith("-"):
+        # Taken for a command by argparse, since it looks like a negative number.
+        raise UsageError(f"there is no option {shown(words[0])}; see {parser.prog} --help")
     return command
+
+
+def refuse_what_an_exec_undoes(options: argparse.Namespace) -> None:
+    """Refuse options that the plan would keep, and execve(2) would not.
+
+    Raises:
+        UsageError: capabilities are kept and not ambient, or core dumps are forbidden.
+    """
+    if options.keep_capabilities and not options.ambient:
+        raise UsageError(
+            "--keep-capabilities ends at the exec, capabilities(7): add --ambient, or leave it"
+        )
+    if options.dumpable is False:
+        raise UsageError(
+            "--no-dumpable ends at the exec, which makes the process dumpable again, prctl(2); "
+            "use --limit core=0"
+        )
 
 
 def request(options: argparse.Namespace) -> DropRequest:

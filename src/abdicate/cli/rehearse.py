@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abdicate.cli.console import say
 from abdicate.cli.options import Parser, add_drop_options, request
 from abdicate.rehearsal import rehearse
 
@@ -24,9 +25,8 @@ def main(words: list[str]) -> int:
     if options.json:
         import json
 
-        print(json.dumps(rehearsal.to_data(), indent=2))
+        say(json.dumps(rehearsal.to_data(), indent=2))
     else:
-        if rehearsal.stage == "none":
-            print(plan.explain(), end="\n\n")
-        print(rehearsal.explain())
+        plain = f"{plan.explain()}\n\n" if rehearsal.stage == "none" else ""
+        say(plain + rehearsal.explain())
     return 0 if rehearsal.ok else 1

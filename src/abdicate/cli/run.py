@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 
-from abdicate.cli.options import Parser, add_command, add_drop_options, command_of, request
+from abdicate.cli.console import Refusal
+from abdicate.cli.options import (
+    Parser,
+    add_command,
+    add_drop_options,
+    command_of,
+    refuse_what_an_exec_undoes,
+    request,
+)
 from abdicate.cli.target import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, find, undo_locale_coercion
-from abdicate.executor import execute
+from abdicate.errors import PreflightError
+from abdicate.executor import execute, standing_in_the_way
 from abdicate.kernel import system_kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from abdicate.process.pidlock import HeldPidfile
 
 __all__ = ["main"]
 
 
 def main(words: list[str]) -> int:
-    """Drop and execute; return only where that failed."""
+    """Drop and execute; this returns only where that failed."""
     parser = Parser(
         "run", "Give up root, then execute a command.", "[OPTION…] [--] COMMAND [ARGUMENT…]"
     )
@@ -33,18 +43,18 @@ def main(words: list[str]) -> int:
     add_command(parser)
     options = parser.parse_args(words)
     command = command_of(parser, options)
+    refuse_what_an_exec_undoes(options)
     kernel = system_kernel()
     plan = request(options).plan(kernel=kernel)
-    target = find(command[0], plan, kernel)
-    if target.refusal:
-        # Said now, while nothing has changed and the terminal is still the caller's.
-        print(f"abdicate run: {target.refusal}", file=sys.stderr)
-        return target.status
+    # Ahead of the command: where there is no such root directory, nothing can be found in it.
+    if reasons := standing_in_the_way(plan, kernel):
+        raise PreflightError(*reasons)
+    path = find(command[0], plan)
     held = None if options.pidfile is None else _hold(options.pidfile)
     try:
         undo_locale_coercion()
         execute(plan, kernel)
-        return _execute(target.path, command)
+        _execute(path, command)
     finally:
         # Reached only where there is no command that holds it.
         if held is not None:
@@ -60,12 +70,14 @@ def _hold(path: str) -> HeldPidfile:
     return held
 
 
-def _execute(path: str, command: list[str]) -> int:
+def _execute(path: str, command: list[str]) -> NoReturn:
+    # Not libc's own list: there a variable may stand twice, and the second be root's.
+    environment = {name: value for name, value in os.environ.items() if name}
     try:
-        os.execve(path, command, os.environ)  # noqa: S606 - a shell would be the danger
+        os.execve(path, command, environment)  # noqa: S606 - a shell would be the danger
     except OSError as error:
         hint = ""
         if error.errno == errno.EAGAIN:
             hint = "; the new user has as many processes as RLIMIT_NPROC allows, execve(2)"
-        print(f"abdicate run: can't execute {path}: {error.strerror}{hint}", file=sys.stderr)
-        return EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_NOT_EXECUTABLE
+        status = EXIT_NOT_FOUND if error.errno == errno.ENOENT else EXIT_NOT_EXECUTABLE
+        raise Refusal(f"can't execute {path}: {error.strerror}{hint}", status) from None

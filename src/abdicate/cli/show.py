@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from abdicate.cli.console import say
 from abdicate.cli.options import Parser
 from abdicate.errors import SpecError
 from abdicate.identity.accounts import SystemAccounts
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _VERSION = 1
+_LONGEST_PID = 10
 
 
 def main(words: list[str]) -> int:
@@ -45,14 +47,15 @@ def main(words: list[str]) -> int:
             "credentials": encode(own),
             "threads": {str(thread): encode(held) for thread, held in threads.items()},
         }
-        print(json.dumps(data, indent=2))
+        say(json.dumps(data, indent=2))
     else:
-        print("\n".join(_text(pid, own, threads)))
+        say("\n".join(_text(pid, own, threads)))
     return 0
 
 
 def _process_id(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) < 2**31:
+    plain = text.isascii() and text.isdigit() and len(text) <= _LONGEST_PID
+    if not plain or not 0 < int(text) < 2**31:
         raise SpecError("PID", text, "a process id is a whole number above 0")
     return int(text)
 

@@ -24,7 +24,10 @@ from abdicate.executor.apply import apply, named, surrender
 from abdicate.executor.attack import attempts
 from abdicate.executor.proof import Dropped, prove
 from abdicate.executor.verify import Landmarks, checks
+from abdicate.identity.capabilities import Capability, CapabilitySet
 from abdicate.identity.credentials import Credentials
+from abdicate.identity.ids import Uid
+from abdicate.identity.resolve import Identity
 from abdicate.kernel import system_kernel
 from abdicate.plan.plan import Plan
 from abdicate.plan.preflight import obstacles
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
     from abdicate.kernel.port import Kernel
 
-__all__ = ["Dropped", "execute", "standing_in_the_way"]
+__all__ = ["Dropped", "effective_reach", "execute", "standing_in_the_way"]
 
 
 def execute(plan: Plan, kernel: Kernel | None = None) -> Dropped:
@@ -85,7 +88,7 @@ def standing_in_the_way(plan: Plan, kernel: Kernel) -> tuple[str, ...]:
 
 
 def _out_of_reach(plan: Plan, kernel: Kernel) -> Iterator[str]:
-    root = "/"
+    root, identity = "/", effective_reach(plan)
     for step in plan.steps:
         if isinstance(step, ChangeRoot):
             root, path, what = step.path, "/", f"the new root directory {step.path}"
@@ -93,9 +96,19 @@ def _out_of_reach(plan: Plan, kernel: Kernel) -> Iterator[str]:
             path, what = step.path, f"the working directory {step.path}"
         else:
             continue
-        blocked = kernel.obstacle(path, plan.identity, root=root, directory=True)
+        blocked = kernel.obstacle(path, identity, root=root, directory=True)
         if blocked:
             yield f"{what}: {blocked}"
+
+
+def effective_reach(plan: Plan) -> Identity:
+    """Return whose file permissions the process will have: root's, where it keeps those."""
+    sets = plan.goal.capabilities
+    kept = CapabilitySet.EMPTY if sets is None else sets.effective
+    # capabilities(7): they bypass the mode bits of directories, the first those of files too.
+    if Capability.DAC_OVERRIDE in kept or Capability.DAC_READ_SEARCH in kept:
+        return plan.identity.replace(uid=Uid(0))
+    return plan.identity
 
 
 class _Execution:

@@ -149,10 +149,11 @@ class CapabilitySet(Value):
         missing = _EVERY_CAPABILITY & ~self.mask
         # Root's sets, in one line: what is not in them says more than what is.
         if missing.bit_count() <= _FEW and len(self) > _FEW:
-            nameless = CapabilitySet(self.mask & ~_EVERY_CAPABILITY)
-            more = f" and {', '.join(nameless.names())}" if nameless else ""
-            less = f" but {', '.join(CapabilitySet(missing).names())}" if missing else ""
-            return f"all{less}{more}"
+            less = ", ".join(CapabilitySet(missing).names())
+            more = ", ".join(CapabilitySet(self.mask & ~_EVERY_CAPABILITY).names())
+            if less and more:
+                return f"{more}, and all others but {less}"
+            return f"all but {less}" if less else f"all and {more}" if more else "all"
         return ", ".join(self.names()) or "none"
 
     #: The empty set.
@@ -186,6 +187,10 @@ class Securebits(IntFlag):
     KEEP_CAPS_LOCKED = 1 << 5
     NO_CAP_AMBIENT_RAISE = 1 << 6
     NO_CAP_AMBIENT_RAISE_LOCKED = 1 << 7
+
+    def without(self, bits: Securebits) -> Securebits:
+        """Return these bits without those; ``~`` would lose the bits without a name here."""
+        return Securebits(int(self) & ~int(bits))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the bits that are set; ``bit 8`` for one without a name here."""

@@ -150,7 +150,8 @@ class Credentials(Value):
         Raises:
             ValueError: if the Uid, Gid or Groups line is missing, or any line is malformed.
         """
-        lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        # Not splitlines(): the Name line holds what the program chose, and might have more lines.
+        lines = dict(line.split(":", 1) for line in status.split("\n") if ":" in line)
         try:
             uids, gids = lines["Uid"].split(), lines["Gid"].split()
             real, effective, saved, filesystem = (Uid(int(uid)) for uid in uids)

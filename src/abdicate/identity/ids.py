@@ -268,7 +268,9 @@ def parse_owner(value: object, *, field: str = "user") -> Owner:
         if group:
             return Owner(parse_user(user), parse_group(group))
         if user.isdigit():
-            raise SpecError(field, value, f"no group after ':'; write {user} or {user}:group")
+            raise SpecError(
+                field, value, "digits have no login group; write the uid alone, or uid:group"
+            )
         return Owner(parse_user(user), None)
     except SpecError as error:
         raise SpecError(field, value, error.rule) from None

@@ -105,7 +105,7 @@ def resolve(
         uid=uid,
         gid=gid,
         groups=_groups(owner, policy, gid, account, accounts, current),
-        home=home or (account.home if account else "/"),
+        home=home if home is not None else account.home if account else "/",
         shell=account.shell if account else "/bin/sh",
     )
 

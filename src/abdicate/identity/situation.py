@@ -42,6 +42,11 @@ class UserNamespace(Value):
     gids: tuple[IdRange, ...] = (IdRange(0, 0, 2**32 - 1),)
     setgroups_allowed: bool = True
 
+    @property
+    def is_initial(self) -> bool:
+        """Tell whether this is the machine's own namespace, where some capabilities count alone."""
+        return IdRange(0, 0, 2**32 - 1) in self.uids
+
     def maps_uid(self, uid: int) -> bool:
         """Tell whether *uid* exists here; setresuid(2) says EINVAL to one that does not."""
         return any(uid in line for line in self.uids)
@@ -95,7 +100,9 @@ class Situation(Value):
     """Everything that the planner and the preflight want to know, read once.
 
     ``threads`` is the number of threads of this process. ``limits`` holds the resources that
-    were asked for. ``environment`` holds this process's values of the account variables.
+    were asked for. ``environment`` holds the environment variables. ``descriptors_max`` is
+    fs.nr_open, above which nobody sets a limit, and ``next_descriptor`` the number that the next
+    file to be opened will have; both are known where the limit ``nofile`` was asked for.
     """
 
     credentials: Credentials
@@ -108,6 +115,8 @@ class Situation(Value):
     environment: tuple[tuple[str, str], ...] = ()
     working_directory: str | None = None
     parent_death_signal: int = 0
+    descriptors_max: int | None = None
+    next_descriptor: int | None = None
 
     def limit(self, resource: str) -> ResourceLimit | None:
         """Return the current limit of *resource*, None where there is no such resource."""

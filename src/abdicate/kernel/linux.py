@@ -105,6 +105,13 @@ if sys.platform == "linux":
             except OSError:
                 return None
 
+        def _descriptors_max(self) -> int | None:
+            try:
+                with open("/proc/sys/fs/nr_open") as file:
+                    return int(file.read())
+            except OSError:
+                return None
+
         def _thread_count(self) -> int:
             try:
                 return len(os.listdir("/proc/self/task"))

@@ -6,6 +6,7 @@ asks never enters one.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -42,7 +43,7 @@ def subordinate_ranges(path: str, user: str | None, uid: int) -> list[tuple[int,
         uid: the user's id, which the file may name instead.
     """
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.strip().split(":") for line in file]
     except OSError:
         return []
@@ -50,7 +51,7 @@ def subordinate_ranges(path: str, user: str | None, uid: int) -> list[tuple[int,
     return [
         (int(line[1]), int(line[2]))
         for line in lines
-        if len(line) == 3 and line[0] in owners and line[1].isdigit() and line[2].isdigit()
+        if len(line) == 3 and line[0] in owners and all(map(_is_number, line[1:]))
     ]
 
 
@@ -74,12 +75,23 @@ def map_ids(pid: int, program: str, own: int, ranges: Sequence[tuple[int, int]])
         lines.append((str(inside), str(first), str(count)))
         inside += count
     arguments = [program, str(pid), *(word for line in lines for word in line)]
+    # Its own words would stand between ours; its status says enough.
+    quiet = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
     try:
-        child = os.posix_spawnp(program, arguments, os.environ)
+        child = os.posix_spawnp(program, arguments, os.environ, file_actions=quiet)
     except FileNotFoundError:
-        raise FileNotFoundError(2, f"the program {program} is not installed (uidmap)") from None
-    _, status = os.waitpid(child, 0)
+        raise FileNotFoundError(
+            errno.ENOENT, f"the program {program} is not installed (uidmap)"
+        ) from None
+    try:
+        _, status = os.waitpid(child, 0)
+    except ChildProcessError:
+        # Whoever ignores SIGCHLD has no statuses, wait(2): the child will find ids, or none.
+        return
     if status:
-        raise PermissionError(
-            1, f"{program} refused with status {os.waitstatus_to_exitcode(status)}"
-        )
+        code = os.waitstatus_to_exitcode(status)
+        raise PermissionError(errno.EPERM, f"{program} refused with status {code}")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -63,7 +63,8 @@ else:
 
         def situation(self, resources: Iterable[str] = ()) -> Situation:
             """Return what surrounds this process."""
-            limits = [self.resource_limit(resource) for resource in resources]
+            asked = tuple(resources)
+            limits = [self.resource_limit(resource) for resource in asked]
             return Situation(
                 credentials=self.credentials(),
                 platform=self.platform,
@@ -74,7 +75,12 @@ else:
                 environment=tuple(self.environment().items()),
                 working_directory=self.working_directory(),
                 parent_death_signal=self.parent_death_signal(),
+                descriptors_max=self._descriptors_max() if "nofile" in asked else None,
+                next_descriptor=_next_descriptor() if "nofile" in asked else None,
             )
+
+        def _descriptors_max(self) -> int | None:
+            return None
 
         def credentials(self) -> Credentials:
             """Return what the calling thread holds."""
@@ -142,11 +148,16 @@ else:
             self, path: str, identity: Identity, *, root: str = "/", directory: bool = False
         ) -> str | None:
             """Return why *identity* could not execute, or enter, *path*; None if it could."""
-            return reach.obstacle(path, identity, root=root, directory=directory)
+            found = reach.find_obstacle(path, identity, root=root, directory=directory)
+            return None if found is None else found.reason
 
         def set_groups(self, groups: Sequence[Gid]) -> None:
             """setgroups(2)."""
-            os.setgroups(groups)
+            try:
+                os.setgroups(groups)
+            except ValueError as error:
+                # Python's own limit, in front of the kernel's, which says EINVAL.
+                raise OSError(errno.EINVAL, str(error)) from error
 
         def set_resgid(self, real: Gid | None, effective: Gid | None, saved: Gid | None) -> None:
             """setresgid(2); where there is none, setgid(2), which sets all three for root."""
@@ -268,6 +279,11 @@ else:
         def set_thread_parent_death_signal(self, signal: int) -> None:
             """Only Linux has it."""
             raise _no_such_call("PR_SET_PDEATHSIG")
+
+    def _next_descriptor() -> int:
+        number = os.open("/", os.O_RDONLY)
+        os.close(number)
+        return number
 
     def _id(number: int | None) -> int:
         return _NO_CHANGE if number is None else number

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     V = TypeVar("V", bound=Value)
 
-__all__ = ["decode", "encode", "reader"]
+__all__ = ["decode", "encode", "reader", "without_version"]
 
 
 def encode(value: Value) -> dict[str, object]:
@@ -51,6 +51,19 @@ def _encode(value: object) -> object:
             raise TypeError(f"no JSON form for {value!r}")
 
 
+def without_version(data: object, version: int, what: str) -> dict[str, object]:
+    """Return the object without its ``version``, which must be the one that is read here.
+
+    Raises:
+        SpecError: if it is another, or there is none.
+    """
+    found = data.get("version") if isinstance(data, dict) else None
+    # type(), since true and 1.0 are equal to 1.
+    if not isinstance(data, dict) or type(found) is not int or found != version:
+        raise SpecError(f"{what} version", found, f"version {version} is what is read here")
+    return {key: value for key, value in data.items() if key != "version"}
+
+
 def decode(path: str, data: object, kind: type[V]) -> V:
     """Return the *kind* that *data* describes; *path* names it in errors.
 
@@ -62,7 +75,7 @@ def decode(path: str, data: object, kind: type[V]) -> V:
     fields = kind.__fields__
     for key in data:
         if key not in fields:
-            raise SpecError(f"{path}.{key}", data[key], "there is no such key")
+            raise SpecError(_below(path, key), data[key], "there is no such key")
     for name in fields:
         if name not in data:
             raise SpecError(f"{path}.{name}", None, "the key is missing")
@@ -70,7 +83,15 @@ def decode(path: str, data: object, kind: type[V]) -> V:
         name: _field(f"{path}.{name}", data[name], annotation)
         for name, annotation in fields.items()
     }
-    return kind(**values)
+    try:
+        return kind(**values)
+    except SpecError as error:
+        raise SpecError(f"{path}.{error.field}", error.value, error.rule) from None
+
+
+def _below(path: str, key: object) -> str:
+    # From outside: anything of any length.
+    return f"{path}.{key if isinstance(key, str) and key.isidentifier() else '?'}"[:200]
 
 
 def _field(path: str, data: object, annotation: str) -> object:
@@ -145,9 +166,8 @@ def _names(path: str, data: object) -> list[str]:
 
 def _numbered(name: str, prefix: str) -> int | None:
     digits = name.removeprefix(prefix)
-    if digits == name or not digits.isascii() or not digits.isdigit() or int(digits) > 63:
-        return None
-    return int(digits)
+    plain = digits.isascii() and digits.isdigit() and len(digits) < 3
+    return int(digits) if digits != name and plain and int(digits) < 64 else None
 
 
 def _step(path: str, data: object) -> Step:

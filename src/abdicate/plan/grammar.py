@@ -13,6 +13,7 @@ from abdicate.identity.situation import ResourceLimit
 __all__ = ["parse_limit", "parse_mode", "parse_signal"]
 
 _SIGNAL_MAX = 64  # SIGRTMAX, signal(7)
+_LONGEST_RESOURCE = 32
 
 
 def parse_mode(value: object, *, field: str = "umask", most: int = 0o777) -> int:
@@ -27,9 +28,10 @@ def parse_mode(value: object, *, field: str = "umask", most: int = 0o777) -> int
     rule = f"octal text with a leading 0, as in '0022', or a number up to 0o{most:o}, is wanted"
     number = value
     if isinstance(value, str):
-        if not value.startswith("0") or len(value) > 8 or set(value.removeprefix("0o")) - _OCTAL:
+        digits = value.removeprefix("0o")
+        if not value.startswith("0") or not digits or len(digits) > 8 or set(digits) - _OCTAL:
             raise SpecError(field, value, rule)
-        number = int(value, 8)
+        number = int(digits, 8)
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
         raise SpecError(field, value, f"{rule}; in YAML quote it, in TOML write 0o022")
     return number
@@ -46,9 +48,11 @@ def parse_limit(resource: object, value: object, *, field: str = "limits") -> Re
     Raises:
         SpecError: for anything else, and for a soft limit above the hard one.
     """
-    if not isinstance(resource, str) or not resource.isascii() or not resource.isalpha():
+    if not isinstance(resource, str) or not (resource.isascii() and resource.isalpha()):
         raise SpecError(field, resource, "a resource's name is wanted, as in 'nofile'")
-    where = f"{field}.{resource}"
+    where = f"{field}.{resource[:_LONGEST_RESOURCE]}"
+    if len(resource) > _LONGEST_RESOURCE:
+        raise SpecError(field, resource, "a resource's name is wanted, as in 'nofile'")
     if isinstance(value, str):
         numbers = [_limit_number(where, part) for part in value.split(":")]
     elif isinstance(value, list | tuple):
@@ -84,12 +88,31 @@ def parse_signal(value: object, *, field: str = "signal") -> int:
     """
     rule = f"a signal's name, as in 'TERM', or its number from 0 to {_SIGNAL_MAX} is wanted"
     if isinstance(value, str):
-        if value.isascii() and value.isdigit() and len(value) < 3:
-            return parse_signal(int(value), field=field)
-        found = signal.Signals.__members__.get(f"SIG{value.upper().removeprefix('SIG')}")
-        if found is None:
+        number = _signal_number(value)
+        if number is None:
             raise SpecError(field, value, rule)
-        return int(found)
+        return number
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _SIGNAL_MAX:
         raise SpecError(field, value, rule)
     return int(value)
+
+
+def _signal_number(text: str) -> int | None:
+    if not text.isascii() or len(text) > _LONGEST_RESOURCE:
+        return None
+    if text.isdigit():
+        number = int(text)
+        return number if number <= _SIGNAL_MAX and text == str(number) else None
+    name = text.upper().removeprefix("SIG")
+    found = signal.Signals.__members__.get(f"SIG{name}")
+    if found is not None:
+        return int(found)
+    # Real-time signals are written as distances from the first and the last, kill(1).
+    for base, sign in (("RTMIN", "+"), ("RTMAX", "-")):
+        end = signal.Signals.__members__.get(f"SIG{base}")
+        distance = name.removeprefix(f"{base}{sign}")
+        if end is not None and distance != name and distance.isdigit() and len(distance) < 3:
+            number = int(end) + int(f"{sign}{distance}")
+            first, last = signal.Signals["SIGRTMIN"], signal.Signals["SIGRTMAX"]
+            return number if first <= number <= last else None
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abdicate.errors import SpecError
 from abdicate.identity.credentials import Credentials, Difference
 from abdicate.identity.resolve import Identity
-from abdicate.plan.codec import decode, encode
+from abdicate.plan.codec import decode, encode, without_version
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.steps import Step
 from abdicate.values import Value
@@ -80,10 +80,7 @@ class Plan(Value):
             SpecError: if it is not one: another version, an unknown step or key, a value of the
                 wrong type. Nothing is passed over.
         """
-        if not isinstance(data, dict) or data.get("version") != PLAN_VERSION:
-            found = data.get("version") if isinstance(data, dict) else data
-            raise SpecError("plan version", found, f"version {PLAN_VERSION} is what is read here")
-        return decode("Plan", {key: value for key, value in data.items() if key != "version"}, cls)
+        return decode("Plan", without_version(data, PLAN_VERSION, "plan"), cls)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -98,7 +95,15 @@ class Plan(Value):
         import json
 
         try:
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_without_repetition)
         except (ValueError, RecursionError) as error:
             raise SpecError("plan", text, f"this is not JSON: {error}") from None
         return cls.from_data(data)
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of two values for one key, JSON readers take the first or the last, as they like.
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a key is given twice")
+    return data

@@ -95,14 +95,17 @@ def plan_drop(identity: Identity, policy: DropPolicy, situation: Situation) -> P
 
 
 def _refusals(identity: Identity, policy: DropPolicy) -> Iterator[str]:
-    if policy.allow_root:
-        return
     if identity.uid == 0:
-        yield "the process would be root (uid 0); where that is meant, say allow_root"
+        if policy.allow_root:
+            return  # root can take any group, its own included
+        yield (
+            "the process would be root (uid 0); where that is meant, allow_root "
+            "(--allow-root) says so"
+        )
     if 0 in (identity.gid, *identity.groups) and not policy.allow_root_group:
         yield (
-            "root's group (gid 0) would be among the groups; where that is meant, say "
-            "allow_root_group"
+            "root's group (gid 0) would be among the groups; where that is meant, "
+            "allow_root_group (--allow-root-group) says so"
         )
 
 
@@ -137,7 +140,8 @@ class _Draft:
     def securebits_to_set(self) -> bool:
         """Tell whether bits other than keep-capabilities are to change."""
         now, goal = self.now.securebits, self.goal.securebits
-        return now is not None and goal is not None and bool((now ^ goal) & ~Securebits.KEEP_CAPS)
+        keep = Securebits.KEEP_CAPS
+        return now is not None and goal is not None and now.without(keep) != goal.without(keep)
 
 
 def _goal(identity: Identity, policy: DropPolicy, prior: Credentials) -> Credentials:
@@ -188,7 +192,7 @@ def _goal_securebits(policy: DropPolicy, prior: Credentials) -> Securebits | Non
     if bits is None:
         return None
     if not bits & Securebits.KEEP_CAPS_LOCKED:
-        bits &= ~Securebits.KEEP_CAPS
+        bits = bits.without(Securebits.KEEP_CAPS)
     return bits | _LOCK if policy.lock_securebits else bits
 
 
@@ -196,7 +200,12 @@ def _goal_dumpable(policy: DropPolicy, prior: Credentials, uid: ResUid, gid: Res
     if policy.dumpable is not None and prior.dumpable is not None:
         return int(policy.dumpable)
     # fs.suid_dumpable decides where the ids change; it is the administrator's choice.
-    return prior.dumpable if (prior.uid, prior.gid) == (uid, gid) else None
+    filesystem = (
+        prior.filesystem_uid in (None, uid.real),
+        prior.filesystem_gid in (None, gid.real),
+    )
+    stays = (prior.uid, prior.gid) == (uid, gid) and all(filesystem)
+    return prior.dumpable if stays else None
 
 
 # The rows, each a question that the draft answers with steps.
@@ -269,10 +278,8 @@ def _keep_capabilities_off(draft: _Draft) -> Iterator[Step]:
 
 def _capabilities_to_finish_with(draft: _Draft) -> Iterator[Step]:
     # The securebits need CAP_SETPCAP once more; without them this row is the last one already.
-    kept = draft.goal_sets.permitted
-    if draft.securebits_to_set:
-        kept |= _SETPCAP
-    yield from _capset(draft, kept, draft.goal_sets.inheritable)
+    extra = _SETPCAP if draft.securebits_to_set else CapabilitySet.EMPTY
+    yield from _capset(draft, extra)
 
 
 def _ambient_set(draft: _Draft) -> Iterator[Step]:
@@ -286,25 +293,24 @@ def _securebits(draft: _Draft) -> Iterator[Step]:
 
 
 def _capabilities(draft: _Draft) -> Iterator[Step]:
-    yield from _capset(draft, draft.goal_sets.permitted, draft.goal_sets.inheritable)
+    yield from _capset(draft, CapabilitySet.EMPTY)
 
 
-def _capset(
-    draft: _Draft, kept: CapabilitySet, inheritable: CapabilitySet
-) -> Iterator[SetCapabilities]:
-    sets = draft.sets
+def _capset(draft: _Draft, extra: CapabilitySet) -> Iterator[SetCapabilities]:
+    """Yield what leads to the goal's sets, with *extra* besides for a step that follows."""
+    sets, goal = draft.sets, draft.goal_sets
     if draft.now.capabilities is None:
         return
-    effective = draft.goal_sets.effective | kept & _SETPCAP
-    if (sets.permitted, sets.effective, sets.inheritable) != (kept, effective, inheritable):
-        yield SetCapabilities(permitted=kept, effective=effective, inheritable=inheritable)
+    wanted = (goal.permitted | extra, goal.effective | extra, goal.inheritable)
+    if (sets.permitted, sets.effective, sets.inheritable) != wanted:
+        yield SetCapabilities(*wanted)
 
 
 def _parent_death_signal(draft: _Draft) -> Iterator[Step]:
     armed = draft.situation.parent_death_signal
     wanted = armed if draft.policy.parent_death_signal is None else draft.policy.parent_death_signal
-    left = 0 if draft.changes_ids else armed
-    if wanted != left:
+    # A change of ids disarms it, but for one of the real or saved ids alone.
+    if wanted != armed or (wanted and draft.changes_ids):
         yield SetParentDeathSignal(wanted)
 
 

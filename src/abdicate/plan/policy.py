@@ -5,6 +5,7 @@ from __future__ import annotations
 from abdicate.errors import SpecError
 from abdicate.identity.capabilities import CapabilitySet
 from abdicate.identity.situation import ResourceLimit
+from abdicate.plan.ranges import check_mask, check_nice, check_path, check_signal
 from abdicate.values import Value
 
 TYPE_CHECKING = False
@@ -64,13 +65,16 @@ class DropPolicy(Value):
     allow_root_group: bool = False
 
     def __post_init__(self) -> None:
-        _within("umask", self.umask, 0, 0o777)
-        _within("nice", self.nice, -20, 19)
-        # 0 is none, 64 the last real-time signal, signal(7).
-        _within("parent_death_signal", self.parent_death_signal, 0, 64)
+        for field, check, value in (
+            ("umask", check_mask, self.umask),
+            ("nice", check_nice, self.nice),
+            ("parent_death_signal", check_signal, self.parent_death_signal),
+        ):
+            if value is not None:
+                check(field, value)
         for field, path in (("chroot", self.chroot), ("working_directory", self.working_directory)):
-            if path is not None and (not path.startswith("/") or "\0" in path):
-                raise SpecError(field, path, "an absolute path is wanted, without NUL")
+            if path is not None:
+                check_path(field, path)
         if self.environment not in ENVIRONMENT_POLICIES:
             rule = f"one of {', '.join(ENVIRONMENT_POLICIES)} is wanted"
             raise SpecError("environment", self.environment, rule)
@@ -79,10 +83,3 @@ class DropPolicy(Value):
             raise SpecError("limits", named, "each resource is named once")
         if self.ambient and not self.capabilities:
             raise SpecError("ambient", True, "there are no kept capabilities to make ambient")
-
-
-def _within(field: str, value: int | None, least: int, most: int) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise SpecError(field, value, f"a whole number from {least} to {most} is wanted")

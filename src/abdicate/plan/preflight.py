@@ -6,10 +6,10 @@ CAP_SETGID, a service may hold it without being root.
 
 from __future__ import annotations
 
-from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets, Securebits
+from abdicate.identity.capabilities import Capability, CapabilitySets, Securebits
 from abdicate.identity.credentials import Credentials
 from abdicate.identity.ids import Gid
-from abdicate.identity.situation import Situation
+from abdicate.identity.situation import ResourceLimit, Situation
 from abdicate.plan.plan import Plan
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.rules import after
@@ -97,24 +97,17 @@ def _of_the_step(step: Step, now: Credentials, situation: Situation) -> Iterator
             if namespace is not None and not namespace.maps_uid(uid):
                 yield f"uid {uid} does not exist in this user namespace (/proc/self/uid_map)"
         case SetResourceLimit(limit):
-            current = situation.limit(limit.resource)
-            if current is None:
-                yield f"this platform has no resource limit {limit.resource!r}"
-            elif limit.raises(current) and not _may(Capability.SYS_RESOURCE, now):
-                yield (
-                    f"the hard limit of {limit.resource} can't be raised from {current} to {limit} "
-                    f"without {Capability.SYS_RESOURCE}"
-                )
+            yield from _limit(limit, now, situation)
         case SetNice(value):
-            if value < situation.nice and not _may(Capability.SYS_NICE, now):
+            if value < situation.nice and not _may_anywhere(Capability.SYS_NICE, now, situation):
                 yield f"the nice value can't go down to {value} without {Capability.SYS_NICE}"
         case ChangeRoot(path):
             if not _may(Capability.SYS_CHROOT, now):
                 yield f"the root directory can't become {path} without {Capability.SYS_CHROOT}"
         case DropBounding() | SetSecurebits() | KeepCapabilities() | SetAmbient():
             yield from _thread_attributes(step, now)
-        case SetCapabilities(permitted, _, inheritable):
-            yield from _capabilities(permitted, inheritable, now)
+        case SetCapabilities():
+            yield from _capabilities(step, now)
         case _:
             pass
 
@@ -124,6 +117,40 @@ def _may(capability: Capability, now: Credentials) -> bool:
     if now.capabilities is None:
         return now.uid.effective == 0
     return capability in now.capabilities.effective
+
+
+def _may_anywhere(capability: Capability, now: Credentials, situation: Situation) -> bool:
+    """Tell whether *capability* counts for the machine: in its own user namespace alone."""
+    namespace = situation.user_namespace
+    return _may(capability, now) and (namespace is None or namespace.is_initial)
+
+
+def _limit(limit: ResourceLimit, now: Credentials, situation: Situation) -> Iterator[str]:
+    current = situation.limit(limit.resource)
+    if current is None:
+        yield f"this platform has no resource limit {limit.resource!r}"
+        return
+    may_raise = _may_anywhere(Capability.SYS_RESOURCE, now, situation)
+    if limit.raises(current) and not may_raise:
+        yield (
+            f"the hard limit of {limit.resource} can't be raised from {current} to {limit} "
+            f"without {Capability.SYS_RESOURCE} in the machine's own user namespace"
+        )
+    if limit.resource != "nofile":
+        return
+    most = situation.descriptors_max
+    if most is not None and (limit.hard is None or limit.hard > most):
+        yield f"the hard limit of nofile can't be above fs.nr_open, which is {most}"
+    fewest = (situation.next_descriptor or 0) + _TO_VERIFY
+    if situation.next_descriptor is not None and limit.soft is not None and limit.soft < fewest:
+        yield (
+            f"a soft limit of {limit.soft} for nofile leaves no descriptor to verify the drop "
+            f"with; {fewest} does"
+        )
+
+
+# Descriptors: /proc/self/task, a copy of it to list it with, and one status file at a time.
+_TO_VERIFY = 3
 
 
 def _lacking(now: Credentials) -> str:
@@ -187,22 +214,25 @@ def _thread_attributes(step: Step, now: Credentials) -> Iterator[str]:
             if not _may(Capability.SETPCAP, now):
                 yield f"the securebits can't change without {Capability.SETPCAP}"
             # Every even bit is a flag, and the odd one above it is its lock.
-            locked = (bits & _LOCKS) >> 1
-            if (bits ^ wanted) & locked or bits & ~wanted & _LOCKS:
+            held, asked = int(bits), int(wanted)
+            locks = held & _LOCKS
+            if (held ^ asked) & (locks >> 1) or locks & ~asked:
                 yield f"the securebits {bits} are locked, and {wanted} is asked for"
 
 
 _LOCKS = 0xAAAAAAAA
 
 
-def _capabilities(
-    permitted: CapabilitySet, inheritable: CapabilitySet, now: Credentials
-) -> Iterator[str]:
+def _capabilities(step: SetCapabilities, now: Credentials) -> Iterator[str]:
     sets = now.capabilities or CapabilitySets()
-    if absent := permitted - sets.permitted:
+    if absent := step.permitted - sets.permitted:
         yield f"these capabilities are to be kept, and are not held: {absent}"
-    raised = inheritable - sets.inheritable
-    # capset(2): what is raised must be within the bounding set, and within the permitted set
-    # for one without CAP_SETPCAP; the planner never asks for more than the permitted set.
+    if outside := step.effective - step.permitted:
+        yield f"not permitted, so never effective: {outside}"
+    # capset(2): what becomes inheritable must be in the bounding set, and for one without
+    # CAP_SETPCAP in the permitted set too.
+    raised = step.inheritable - sets.inheritable
     if beyond := raised - sets.bounding:
         yield f"not in the bounding set, so never inheritable: {beyond}"
+    if (beyond := raised - sets.permitted) and not _may(Capability.SETPCAP, now):
+        yield f"not permitted, so not inheritable without {Capability.SETPCAP}: {beyond}"

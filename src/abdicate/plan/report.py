@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abdicate.errors import SpecError
 from abdicate.identity.credentials import Credentials
-from abdicate.plan.codec import decode, encode, reader
+from abdicate.plan.codec import decode, encode, reader, without_version
 from abdicate.plan.plan import Plan
 from abdicate.plan.steps import Step
 from abdicate.values import Value
@@ -30,6 +30,9 @@ class StepOutcome(Value):
     result: Result
     error: str | None = None
 
+    def __post_init__(self) -> None:
+        _one_of("result", self.result, ("done", "failed", "not reached"))
+
 
 class Check(Value):
     """One slot that was read back. ``thread`` is None where the slot is the whole process's."""
@@ -39,6 +42,9 @@ class Check(Value):
     observed: str | None
     verdict: Verdict
     thread: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("verdict", self.verdict, ("ok", "mismatch", "not verified"))
 
     def __str__(self) -> str:
         where = "" if self.thread is None else f" (thread {self.thread})"
@@ -53,6 +59,9 @@ class Attempt(Value):
     call: str
     result: AttemptResult
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        _one_of("result", self.result, ("refused", "succeeded", "not tried"))
 
     def __str__(self) -> str:
         return f"{self.call}: {self.result}{self.detail and f' ({self.detail})'}"
@@ -135,11 +144,17 @@ class DropReport(Value):
         Raises:
             SpecError: if it is not one.
         """
-        if not isinstance(data, dict) or data.get("version") != REPORT_VERSION:
-            found = data.get("version") if isinstance(data, dict) else data
-            raise SpecError("report version", found, f"version {REPORT_VERSION} is read here")
-        fields = {key: value for key, value in data.items() if key not in ("version", "ok")}
-        return decode("report", fields, cls)
+        fields = without_version(data, REPORT_VERSION, "report")
+        said = fields.pop("ok", None)
+        report = decode("report", fields, cls)
+        if said is not report.ok:
+            raise SpecError("report.ok", said, f"the rest of the report says {report.ok}")
+        return report
+
+
+def _one_of(field: str, text: str, known: tuple[str, ...]) -> None:
+    if text not in known:
+        raise SpecError(field, text, f"one of {', '.join(known)} is wanted")
 
 
 for _kind in (Plan, StepOutcome, Check, Attempt):

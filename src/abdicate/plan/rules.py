@@ -47,7 +47,7 @@ def after(step: Step, now: Credentials) -> Credentials:
         case SetSecurebits(bits):
             return now.replace(securebits=bits)
         case KeepCapabilities(on) if now.securebits is not None:
-            off = now.securebits & ~Securebits.KEEP_CAPS
+            off = now.securebits.without(Securebits.KEEP_CAPS)
             return now.replace(securebits=off | Securebits.KEEP_CAPS if on else off)
         case DropBounding(capabilities) if sets is not None:
             return now.replace(capabilities=sets.replace(bounding=sets.bounding - capabilities))

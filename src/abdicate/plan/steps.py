@@ -5,9 +5,11 @@ Steps are data. `abdicate.execute` carries them out through the kernel port; not
 
 from __future__ import annotations
 
+from abdicate.errors import SpecError
 from abdicate.identity.capabilities import CapabilitySet, Securebits
 from abdicate.identity.ids import Gid, Uid
 from abdicate.identity.situation import ResourceLimit
+from abdicate.plan.ranges import check_mask, check_nice, check_path, check_signal
 from abdicate.values import Value
 
 TYPE_CHECKING = False
@@ -84,6 +86,9 @@ class SetNice(Step):
 
     value: int
 
+    def __post_init__(self) -> None:
+        check_nice("value", self.value)
+
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""
         return f"Set the nice value to {self.value}."
@@ -113,6 +118,9 @@ class ChangeRoot(Step):
     )
 
     path: str
+
+    def __post_init__(self) -> None:
+        check_path("path", self.path)
 
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""
@@ -275,6 +283,9 @@ class SetParentDeathSignal(Step):
 
     signal: int
 
+    def __post_init__(self) -> None:
+        check_signal("signal", self.signal)
+
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""
         if self.signal == 0:
@@ -320,6 +331,9 @@ class ChangeDirectory(Step):
 
     path: str
 
+    def __post_init__(self) -> None:
+        check_path("path", self.path)
+
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""
         return f"Go to {self.path}."
@@ -333,6 +347,9 @@ class SetUmask(Step):
     reason: ClassVar[str] = "nothing before it creates files"
 
     mask: int
+
+    def __post_init__(self) -> None:
+        check_mask("mask", self.mask)
 
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""
@@ -348,6 +365,12 @@ class SetEnvironment(Step):
     assign: tuple[tuple[str, str], ...] = ()
     remove: tuple[str, ...] = ()
     retain: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.assign:
+            # putenv(3): a name has no "=", and neither of them a NUL.
+            if not name or "=" in name or "\0" in name + value:
+                raise SpecError("assign", [name, value], "this is no environment variable")
 
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""

@@ -25,6 +25,7 @@ from abdicate.errors import (
 )
 from abdicate.executor import standing_in_the_way
 from abdicate.kernel import system_kernel
+from abdicate.plan.ranges import check_path
 from abdicate.process.activation import announce_descriptors, passed_descriptors
 from abdicate.process.descriptors import (
     close_open_fds,
@@ -88,8 +89,8 @@ class Daemon(Value):
             SpecError: a field is out of its range.
         """
         for field, path in (("logfile", self.logfile), ("workdir", self.workdir)):
-            if path is not None and (not path.startswith("/") or "\0" in path):
-                raise SpecError(field, path, "an absolute path is wanted, without NUL")
+            if path is not None:
+                check_path(field, path)
         if isinstance(self.umask, bool) or not 0 <= self.umask <= 0o777:
             raise SpecError("umask", self.umask, "a number from 0 to 0o777 is wanted")
         if self.ready not in ("after set-up", "by hand"):
@@ -254,9 +255,10 @@ class RunningDaemon:
             raise
 
     def give_up(self, error: BaseException) -> None:
-        """Tell the starter of *error*, and release the pidfile."""
-        self._readiness.failed(told(error), status_of(error))
+        """Release the pidfile, and tell the starter of *error*."""
+        # In this order: whoever hears of the failure finds the pidfile released.
         self.release()
+        self._readiness.failed(told(error), status_of(error))
 
     def release(self) -> None:
         """Release the pidfile, if there is one."""

@@ -24,7 +24,11 @@ try:
 except ImportError:
     fcntl = None  # type: ignore[assignment]  # there is no way to say "a module or None"
 
-__all__ = ["NO_FLOCK", "LockFile", "open_existing", "refuse_stranger"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["NO_FLOCK", "LockFile", "open_existing", "race_point", "refuse_stranger"]
 
 NO_FLOCK = "pidfiles are locked with flock(2), which this platform doesn't have"
 """Why `UnsupportedPlatformError` is raised."""
@@ -34,6 +38,19 @@ NO_FLOCK = "pidfiles are locked with flock(2), which this platform doesn't have"
 _guard = RLock()
 _open_here: set[LockFile] = set()
 _watching = False
+
+
+def _go_on(_place: str) -> None:
+    """Do nothing."""
+
+
+# The stress test waits here, to lose every race; others let somebody act.
+_at_race_point: Callable[[str], None] = _go_on
+
+
+def race_point(place: str) -> None:
+    """Name a place between two system calls, where other processes may come first."""
+    _at_race_point(place)
 
 
 class LockFile:

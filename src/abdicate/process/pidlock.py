@@ -24,11 +24,11 @@ from __future__ import annotations
 
 import errno
 import os
-from _thread import allocate_lock
 
 from abdicate.errors import LockFailed, SpecError
 from abdicate.process.liveness import judge
-from abdicate.process.lockfile import LockFile, open_existing, refuse_stranger
+from abdicate.process.lockfile import LockFile, open_existing, race_point, refuse_stranger
+from abdicate.process.pidheld import Handover, HeldPidfile
 from abdicate.process.pidobstacle import Obstacle, Patience, explained, locked, unlocked
 from abdicate.process.pidstage import StagedFile, sweep
 from abdicate.process.pidstatus import HeldBy, PidfileStatus, signal_holder, status
@@ -36,8 +36,7 @@ from abdicate.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Final, Self
+    from typing import Final
 
     from abdicate.process.liveness import StalePolicy, Verdict
 
@@ -54,14 +53,6 @@ _TAKEN_OVER: dict[StalePolicy, frozenset[Verdict]] = {
 }
 
 _TURNS = 1000  # times that the file may change under our hands until we call it an attack
-
-
-def _go_on(_place: str) -> None:
-    """Do nothing, between two system calls."""
-
-
-# The stress test waits here, to lose every race.
-_pause: Callable[[str], None] = _go_on
 
 
 class PidLock(Value):
@@ -154,7 +145,7 @@ class PidLock(Value):
             OSError: the file can't be made; FileExistsError where there is one.
             UnsupportedPlatformError: there is no flock(2) here.
         """
-        staged = self._stage()
+        staged = self.stage()
         try:
             if staged.publish():
                 return HeldPidfile(self, staged.file)
@@ -189,11 +180,16 @@ class PidLock(Value):
             raise explained(self.path, error) from error
         raise self._too_fast()
 
-    def _stage(self) -> StagedFile:
+    def stage(self) -> StagedFile:
+        """Make the private file that is to become the pidfile, locked: see `StagedFile`.
+
+        Raises:
+            OSError: it can't be made; nothing is left behind.
+        """
         return StagedFile(self.path, self.mode, self.owner, self.group)
 
     def _attempt(self) -> HeldPidfile | Obstacle:
-        staged = self._stage()
+        staged = self.stage()
         try:
             obstacle = self._publish(staged)
             if obstacle is None:
@@ -207,16 +203,16 @@ class PidLock(Value):
 
     def _publish(self, staged: StagedFile) -> Obstacle | None:
         for _ in range(_TURNS):
-            _pause("staged")
+            race_point("staged")
             if staged.publish():
                 return None
-            _pause("there is a file")
+            race_point("there is a file")
             found = self._claim()
             if isinstance(found, LockFile):
                 try:
-                    _pause("claimed")
+                    race_point("claimed")
                     staged.replace()
-                    _pause("replaced")
+                    race_point("replaced")
                 finally:
                     # Now, and not before: until the path has its new file, the old one's lock
                     # keeps everybody else from replacing it too.
@@ -238,10 +234,10 @@ class PidLock(Value):
         claimed = False
         try:
             refuse_stranger(self.path, file, self.owner)
-            _pause("opened")
+            race_point("opened")
             if not file.try_lock():
                 return locked(self.path, file)
-            _pause("locked")
+            race_point("locked")
             # Its holder may have removed it between our open and our lock, and somebody else
             # made another: a lock on a file without a name holds nothing.
             if not file.is_at(self.path):
@@ -256,169 +252,3 @@ class PidLock(Value):
         finally:
             if not claimed:
                 file.close()
-
-
-class HeldPidfile:
-    """A pidfile that this process holds, until `release`.
-
-    It belongs to the process that acquired it. In a forked child the lock's descriptor is
-    closed, and every method behaves as if the lock had been released. Leaving the ``with``
-    block releases it.
-    """
-
-    __slots__ = ("_file", "_handed_over", "_latch", "_lock", "_owner")
-
-    def __init__(self, lock: PidLock, file: LockFile) -> None:
-        self._lock = lock
-        self._file = file
-        self._owner = os.getpid()
-        self._handed_over = False
-        self._latch = allocate_lock()
-
-    def __repr__(self) -> str:
-        return f"<HeldPidfile {self.path} of process {self._owner}>"
-
-    @property
-    def path(self) -> str:
-        """The pidfile's absolute path."""
-        return self._lock.path
-
-    def fileno(self) -> int:
-        """Return the lock's descriptor: whoever closes all others has to keep this one.
-
-        Raises:
-            ValueError: it is closed in this process.
-        """
-        return self._file.fileno()
-
-    def still_held(self) -> bool:
-        """Tell whether this process has the lock on the file that the path names now.
-
-        Not, after `release`, in a forked child, once a child has accepted the lock, and when a
-        program without locks has removed or replaced the file.
-        """
-        try:
-            # The lock is asked for again: a file server may have lost it.
-            return self._is_owner() and self._file.is_at(self.path) and self._file.try_lock()
-        except OSError:
-            return False
-
-    def holder(self) -> int | None:
-        """Return the pid that holds the path now, this process or another: `PidLock.holder`."""
-        return self._lock.holder()
-
-    def signal_holder(self, number: int) -> int:
-        """Signal whoever holds the path now: `PidLock.signal_holder`."""
-        return self._lock.signal_holder(number)
-
-    def hand_over(self) -> Handover:
-        """Let the children that are forked from now on inherit the lock, for one to accept it.
-
-        From here on this process's `release` only closes its own copy: the file is the child's
-        to keep or to remove.
-
-        Raises:
-            LockFailed: it is not held.
-        """
-        if not self.still_held():
-            raise LockFailed(f"pidfile {self.path} is not held any more: it can't be handed over")
-        self._file.share(True)
-        self._handed_over = True
-        return Handover(self)
-
-    def release(self, *_exception: object) -> None:
-        """Remove the file and give up the lock. Again, or in a forked child, it does nothing.
-
-        Where the file can't be removed any more, because privileges were dropped or the root
-        directory was changed, it is emptied: it names nobody.
-        """
-        # Two threads, or an exit handler and a signal handler: the first to come releases.
-        if not self._latch.acquire(blocking=False):
-            return
-        try:
-            if self._is_owner() and not self._handed_over:
-                self._withdraw()
-        finally:
-            # Last: unlocked first, the file that is removed might be the next holder's.
-            self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    __exit__ = release
-
-    def _is_owner(self) -> bool:
-        return self._file.is_open and self._owner == os.getpid()
-
-    def _withdraw(self) -> None:
-        if self._file.is_at(self.path):
-            _pause("releasing")
-            try:
-                os.unlink(self.path)
-            except OSError:
-                _pause("not permitted")
-            else:
-                _pause("removed")
-                return
-        found = self._file.stat()
-        # Another name, or the path as it was before a chroot, where it can't be removed.
-        if found is not None and found.st_nlink:
-            try:
-                os.ftruncate(self.fileno(), 0)
-            except OSError:
-                # A file system that went read-only. Unlocked it is a stale file, no more.
-                return
-
-
-class Handover:
-    """A held pidfile on its way to a child: see `HeldPidfile.hand_over`.
-
-    From the parent's `HeldPidfile.hand_over` to the child's `accept` the lock belongs to both,
-    and afterwards to the child: there is no instant in which nobody has it, and a reader sees
-    the parent's pid and then the child's. A parent that is killed takes nothing with it.
-    """
-
-    __slots__ = ("_held",)
-
-    def __init__(self, held: HeldPidfile) -> None:
-        self._held = held
-
-    def accept(self) -> HeldPidfile:
-        """Make this process, a child or grandchild, the holder, with its own pid in the file.
-
-        To be called by one process only, while it may still write to the pidfile's directory:
-        before a drop. In the process that handed over it takes the lock back.
-
-        Raises:
-            LockFailed: the lock was lost on the way, or the file can't be written.
-        """
-        held, lock, inherited = self._held, self._held._lock, self._held._file
-        if held._owner == os.getpid():
-            self.withdraw()
-            return held
-        try:
-            staged = lock._stage()
-            try:
-                if not (inherited.is_at(lock.path) and inherited.try_lock()):
-                    raise LockFailed(f"pidfile {lock.path} was lost while it was handed over")
-                _pause("accepting")
-                staged.replace()
-                accepted = HeldPidfile(lock, staged.file)
-            except BaseException:
-                staged.discard()
-                raise
-        except OSError as error:
-            raise explained(lock.path, error) from error
-        inherited.close()
-        return accepted
-
-    def withdraw(self) -> None:
-        """Take the lock back, in the process that handed it over; elsewhere it does nothing.
-
-        For when the child has ended without accepting. While it lives both would own the lock,
-        and this process's `HeldPidfile.release` could remove what the child has just put there.
-        """
-        held = self._held
-        if held._owner == os.getpid():
-            held._file.share(False)
-            held._handed_over = False

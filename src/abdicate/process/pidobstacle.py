@@ -9,7 +9,7 @@ import time
 from abdicate.errors import LockFailed
 from abdicate.process.liveness import SETTLING, judge
 from abdicate.process.pidrecord import named_pid
-from abdicate.process.pidstatus import HeldBy, HeldByUnknown, status
+from abdicate.process.pidstatus import HeldBy, HeldByUnknown, known_holders, status
 from abdicate.values import Value
 
 TYPE_CHECKING = False
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from abdicate.process.lockfile import LockFile
 
 __all__ = ["Obstacle", "Patience", "PidfileHeld", "explained", "locked", "unlocked"]
+
+
+# For what passes in a moment: how long to believe that, and when to look again, in seconds.
+_MOMENT = {"grace": 0.1, "pause": 0.002}
 
 
 class PidfileHeld(LockFailed):
@@ -83,7 +87,8 @@ def locked(path: str, file: LockFile) -> Obstacle:
     verdict = judge(content, os.fstat(file.fileno()).st_mtime)
     if verdict == "ours" and file.has_twin():
         return Obstacle(PidfileHeld(f"pidfile {path} is held by this process already", path, pid))
-    if verdict == "alive":
+    # Whatever its age says: the clock may have been set since the holder wrote it.
+    if verdict == "alive" or pid in known_holders(file):
         return Obstacle(
             PidfileHeld(
                 f"pidfile {path} is held by process {pid}: stop it first, or use another pidfile",
@@ -99,8 +104,7 @@ def locked(path: str, file: LockFile) -> Obstacle:
             path,
             None,
         ),
-        grace=0.1,
-        pause=0.002,
+        **_MOMENT,
     )
 
 
@@ -108,13 +112,15 @@ def unlocked(path: str, content: bytes, verdict: Verdict) -> Obstacle:
     """Tell what it means that nobody has the file locked, and it may not be taken over."""
     pid = named_pid(content)
     if verdict == "alive":
+        # Or it is ending: its files are closed some moments before it is a zombie.
         return Obstacle(
             PidfileHeld(
                 f"pidfile {path} names process {pid}, which is running, and uses no lock: stop it"
                 " first; if it is not the program that you mean, remove the file",
                 path,
                 pid,
-            )
+            ),
+            **_MOMENT,
         )
     if verdict == "unfinished":
         return Obstacle(
@@ -134,12 +140,14 @@ _ADVICE = {
     errno.ENOENT: "make that directory first",
     errno.ENOTDIR: "use a path whose parents are directories",
     errno.EACCES: "use a directory that this process's user may write to",
-    errno.EPERM: "use a directory in which this process's user may replace the file",
+    errno.EPERM: "use a directory in which this process's user may replace files, on a file"
+    " system that has hard links",
     errno.EROFS: "use a file system that is not mounted read-only",
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "free some space there: a quota is used up",
     errno.EFBIG: "raise the limit on file sizes, RLIMIT_FSIZE",
     errno.ELOOP: "remove the symbolic link",
+    errno.ENOLCK: "use a file system that has locks",
 }
 
 

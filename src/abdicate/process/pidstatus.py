@@ -27,6 +27,7 @@ __all__ = [
     "NotHeld",
     "PidfileStatus",
     "flock_holders",
+    "known_holders",
     "signal_holder",
     "status",
 ]
@@ -91,8 +92,10 @@ def status(path: str) -> PidfileStatus:
     found: PidfileStatus | None = None
     for _ in range(_TURNS):
         found = _look(path)
-        if found is not None and not isinstance(found, HeldByUnknown):
-            return found
+        match found:
+            case Absent() | NotHeld() | HeldBy(locked=True):
+                return found
+        # Somebody may be taking over, or ending: its files are closed before it is a zombie.
         time.sleep(_PAUSE)
     # What changes at every look is in somebody's hands.
     return HeldByUnknown() if found is None else found
@@ -184,14 +187,22 @@ def _locked_by(path: str, file: LockFile) -> int:
 
 
 def _may_hold(pid: int, file: LockFile) -> bool:
-    """Tell whether *pid* may have the lock; not where Linux knows that others do."""
+    # Not where Linux knows that others do.
+    holders = known_holders(file)
+    return not holders or pid in holders
+
+
+def known_holders(file: LockFile) -> set[int]:
+    """Return the processes that Linux lists as having *file* locked exclusively.
+
+    None are, where the holder is in another pid namespace, where a file system doesn't tell its
+    device's number (btrfs), and where there is no /proc/locks.
+    """
     try:
         with open("/proc/locks") as listing:
-            holders = flock_holders(listing.read(), *file.identity)
+            return flock_holders(listing.read(), *file.identity)
     except OSError:
-        return True
-    # Nobody: a holder in another pid namespace isn't listed, nor some file systems' numbers.
-    return not holders or pid in holders
+        return set()
 
 
 def flock_holders(listing: str, device: int, inode: int) -> set[int]:

@@ -105,21 +105,12 @@ class Directories:
             if step in self._executables:
                 return f"{seen} is not a directory"
             if step not in self._existing:
-                return _missing(seen)
+                return f"{seen} does not exist"
             if step in self._private and identity.uid != 0:
                 return (
                     f"{seen} (mode 0700, owner 0:0) may not be entered by uid {int(identity.uid)}"
                 )
         return None
-
-
-def _missing(seen: str) -> str:
-    # In the words of abdicate.identity.reach, which looks at the root itself before it walks.
-    return (
-        f"/ can't be looked at: {refusal(errno.ENOENT).strerror}"
-        if seen == "/"
-        else f"{seen} does not exist"
-    )
 
 
 def _absolute(paths: Iterable[str]) -> Iterator[str]:

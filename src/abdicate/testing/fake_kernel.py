@@ -193,7 +193,8 @@ class FakeKernel(ChangingProcess):
         Raises:
             KeyError: if there is no such thread.
         """
-        self._threads[thread]
+        if thread not in self._threads:
+            raise KeyError(thread)
         self._caller = thread
 
     def lose_parent(self) -> None:

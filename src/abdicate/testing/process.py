@@ -84,18 +84,21 @@ class Process:
     def situation(self, resources: Iterable[str] = ()) -> Situation:
         """Return what surrounds the process."""
         self._enter("situation")
-        limits = [self._limits[name] for name in resources if name in self._limits]
+        asked = tuple(resources)
+        sees_proc = self._directories.exists("/proc")
+        knows_most = sees_proc and "nofile" in asked
         return Situation(
             credentials=self._held(self._caller),
             platform=self.platform,
             threads=len(self._threads),
-            user_namespace=self._rules.namespace if self._directories.exists("/proc") else None,
+            user_namespace=self._rules.namespace if sees_proc else None,
             groups_max=self._machine.groups_max,
-            limits=tuple(limits),
+            limits=tuple(self._limits[name] for name in asked if name in self._limits),
             nice=self._thread.nice,
             environment=tuple(self._environment.items()),
             working_directory=self._directories.shown(),
             parent_death_signal=self._thread.parent_death_signal,
+            descriptors_max=self._machine.open_files_max if knows_most else None,
         )
 
     def credentials(self) -> Credentials:

@@ -97,7 +97,7 @@ class CredentialRules:
         old = thread.gid
         new = ResGid(_or(real, old.real), _or(effective, old.effective), _or(saved, old.saved))
         if new == old and effective in (None, thread.filesystem_gid):
-            return thread  # nothing to change, not even the filesystem gid
+            return thread  # nothing to do; before Linux 6.3 the filesystem gid followed even so
         if any(gid not in old for gid in (new.real, new.effective, new.saved)):
             self._demand(thread, Capability.SETGID)
         return self._with_gids(thread, new)
@@ -134,7 +134,7 @@ class CredentialRules:
         old = thread.uid
         new = ResUid(_or(real, old.real), _or(effective, old.effective), _or(saved, old.saved))
         if new == old and effective in (None, thread.filesystem_uid):
-            return thread  # nothing to change, not even the filesystem uid
+            return thread  # nothing to do; before Linux 6.3 the filesystem uid followed even so
         if any(uid not in old for uid in (new.real, new.effective, new.saved)):
             self._demand(thread, Capability.SETUID)
         return self._with_uids(thread, new)
