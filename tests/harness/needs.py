@@ -26,6 +26,7 @@ _CAPABILITIES = {
     "CAP_SETPCAP": 8,
     "CAP_NET_BIND_SERVICE": 10,
     "CAP_SYS_CHROOT": 18,
+    "CAP_SYS_PTRACE": 19,
     "CAP_SYS_ADMIN": 21,
     "CAP_SYS_NICE": 23,
     "CAP_SYS_RESOURCE": 24,
@@ -121,6 +122,8 @@ def unmet(need: str) -> str | None:
         return None if _can_trace() else "needs strace, and to be allowed to trace"
     if need == "setproctitle":
         return None if importlib.util.find_spec(need) else "needs the extra abdicate[title]"
+    if need == "celery":
+        return None if importlib.util.find_spec(need) else "needs celery, of the extra test"
     if need in TOOLS:
         return None if shutil.which(need) else f"needs the program {need}"
     if need in _CAPABILITIES:

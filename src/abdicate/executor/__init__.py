@@ -28,6 +28,7 @@ from abdicate.identity.capabilities import Capability, CapabilitySet
 from abdicate.identity.credentials import Credentials
 from abdicate.identity.ids import Uid
 from abdicate.identity.resolve import Identity
+from abdicate.identity.situation import Situation
 from abdicate.kernel import system_kernel
 from abdicate.plan.plan import Plan
 from abdicate.plan.preflight import obstacles
@@ -84,7 +85,21 @@ def standing_in_the_way(plan: Plan, kernel: Kernel) -> tuple[str, ...]:
     Changes nothing.
     """
     limits = [step.limit.resource for step in plan.steps if isinstance(step, SetResourceLimit)]
-    return (*obstacles(plan, kernel.situation(limits)), *_out_of_reach(plan, kernel))
+    situation = kernel.situation(limits)
+    return (
+        *obstacles(plan, situation),
+        *_unlike_threads(situation, kernel),
+        *_out_of_reach(plan, kernel),
+    )
+
+
+def _unlike_threads(situation: Situation, kernel: Kernel) -> Iterator[str]:
+    if situation.threads == 1:
+        return
+    for thread, held in (kernel.threads() or {}).items():
+        # libc makes its calls in every thread, and ends the process where one of them fails.
+        for found in situation.credentials.differences(held):
+            yield f"thread {thread} is not like this one: {found}"
 
 
 def _out_of_reach(plan: Plan, kernel: Kernel) -> Iterator[str]:

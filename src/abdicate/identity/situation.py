@@ -77,13 +77,11 @@ class ResourceLimit(Value):
     hard: int | None
 
     def __post_init__(self) -> None:
-        for value in (self.soft, self.hard):
+        for field, value in (("soft", self.soft), ("hard", self.hard)):
             if value is not None and not 0 <= value < 2**63:
-                raise SpecError(f"limit {self.resource}", value, "0 or more is wanted, below 2^63")
+                raise SpecError(field, value, "a limit of 0 or more is wanted, below 2^63")
         if self.hard is not None and (self.soft is None or self.soft > self.hard):
-            raise SpecError(
-                f"limit {self.resource}", str(self), "the soft limit is above the hard one"
-            )
+            raise SpecError("soft", str(self), "the soft limit is above the hard one")
 
     def raises(self, current: ResourceLimit) -> bool:
         """Tell whether this hard limit is above the current one, which needs CAP_SYS_RESOURCE."""

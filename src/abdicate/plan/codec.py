@@ -60,7 +60,7 @@ def without_version(data: object, version: int, what: str) -> dict[str, object]:
     found = data.get("version") if isinstance(data, dict) else None
     # type(), since true and 1.0 are equal to 1.
     if not isinstance(data, dict) or type(found) is not int or found != version:
-        raise SpecError(f"{what} version", found, f"version {version} is what is read here")
+        raise SpecError(f"{what} version", found, f"version {version} is read here")
     return {key: value for key, value in data.items() if key != "version"}
 
 

@@ -61,7 +61,10 @@ def parse_limit(resource: object, value: object, *, field: str = "limits") -> Re
         numbers = [_whole(where, value)]
     if len(numbers) not in (1, 2):
         raise SpecError(where, value, "one limit, or soft and hard, as in '1024:4096', is wanted")
-    return ResourceLimit(resource.lower(), numbers[0], numbers[-1])
+    try:
+        return ResourceLimit(resource.lower(), numbers[0], numbers[-1])
+    except SpecError as error:
+        raise SpecError(where, value, error.rule) from None
 
 
 def _limit_number(where: str, text: str) -> int | None:

@@ -344,11 +344,13 @@ def _environment(draft: _Draft) -> Iterator[Step]:
     wanted = {"HOME": identity.home, "SHELL": identity.shell}
     if identity.user is not None:
         wanted |= {"USER": identity.user, "LOGNAME": identity.user}
+    present = dict(draft.situation.environment)
     if draft.policy.environment == "reset":
         assign = {"PATH": _RESET_PATH, **wanted}
-        yield SetEnvironment(tuple(assign.items()), (), _RESET_RETAINS)
+        retained = {name: present[name] for name in _RESET_RETAINS if name in present}
+        if present != retained | assign:
+            yield SetEnvironment(tuple(assign.items()), (), _RESET_RETAINS)
         return
-    present = dict(draft.situation.environment)
     # Without an entry there is no name to give, and root's must not stay.
     remove = tuple(name for name in ACCOUNT_VARIABLES if name in present and name not in wanted)
     changes = tuple(item for item in wanted.items() if present.get(item[0]) != item[1])

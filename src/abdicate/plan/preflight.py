@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abdicate.identity.capabilities import Capability, CapabilitySets, Securebits
 from abdicate.identity.credentials import Credentials
-from abdicate.identity.ids import Gid
+from abdicate.identity.ids import Gid, Uid
 from abdicate.identity.situation import ResourceLimit, Situation
 from abdicate.plan.plan import Plan
 from abdicate.plan.policy import DropPolicy
@@ -45,6 +45,9 @@ def obstacles(plan: Plan, situation: Situation) -> tuple[str, ...]:
     for step in plan.steps:
         found.extend(_of_the_step(step, now, situation))
         now = after(step, now)
+    # Also where there is nothing to do: an id that does not exist here reads as 65534.
+    found.extend(_unmapped_gids((plan.identity.gid,), situation))
+    found.extend(_unmapped_uid(plan.identity.uid, situation))
     return tuple(dict.fromkeys(found))
 
 
@@ -93,9 +96,7 @@ def _of_the_step(step: Step, now: Credentials, situation: Situation) -> Iterator
         case SetUid(uid):
             if uid not in now.uid and not _may(Capability.SETUID, now):
                 yield f"the uid can't become {uid} without {Capability.SETUID}, {_lacking(now)}"
-            namespace = situation.user_namespace
-            if namespace is not None and not namespace.maps_uid(uid):
-                yield f"uid {uid} does not exist in this user namespace (/proc/self/uid_map)"
+            yield from _unmapped_uid(uid, situation)
         case SetResourceLimit(limit):
             yield from _limit(limit, now, situation)
         case SetNice(value):
@@ -178,6 +179,12 @@ def _groups(step: SetGroups, now: Credentials, situation: Situation) -> Iterator
             f"{situation.groups_max} (NGROUPS_MAX)"
         )
     yield from _unmapped_gids(step.groups, situation)
+
+
+def _unmapped_uid(uid: Uid, situation: Situation) -> Iterator[str]:
+    namespace = situation.user_namespace
+    if namespace is not None and not namespace.maps_uid(uid):
+        yield f"uid {uid} does not exist in this user namespace (/proc/self/uid_map)"
 
 
 def _unmapped_gids(gids: tuple[Gid, ...], situation: Situation) -> Iterator[str]:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from abdicate.errors import SpecError
 from abdicate.executor import Dropped
@@ -28,7 +37,19 @@ from abdicate.plan.plan import Plan
 from abdicate.plan.policy import DropPolicy
 from abdicate.rehearsal import Rehearsal, rehearse
 from abdicate.request import DropRequest
-from abdicate.specs.fields import CapabilityNames, GroupRef, Limits, Mode, Signal, UserRef
+from abdicate.specs.fields import (
+    OWNER_SCHEMA,
+    AbsolutePath,
+    CapabilityNames,
+    GroupRef,
+    JsonSchema,
+    Limits,
+    Mode,
+    OwnerRef,
+    Signal,
+    UserRef,
+    id_or_name,
+)
 
 __all__ = ["Add", "Exactly", "GroupChoice", "GroupSpec", "PrivilegeDrop", "UserSpec"]
 
@@ -36,12 +57,24 @@ __all__ = ["Add", "Exactly", "GroupChoice", "GroupSpec", "PrivilegeDrop", "UserS
 class _Spec(BaseModel, frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True):
     """What every spec is: immutable, without unknown keys, without lenient conversions."""
 
+    #: The JSON Schema of what may be written in place of the object; None for nothing.
+    short_form: ClassVar[JsonSchema | None] = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        whole = handler(schema)
+        return whole if cls.short_form is None else {"anyOf": [cls.short_form, whole]}
+
 
 class UserSpec(_Spec, frozen=True):
     """A user, by name or id: from ``"nobody"``, ``1000``, ``"1000"`` or ``{"user": …}``.
 
     ``user`` is a `Uid` or a `UserName` once it is validated.
     """
+
+    short_form: ClassVar[JsonSchema | None] = id_or_name("user")
 
     user: UserRef
 
@@ -66,6 +99,8 @@ class GroupSpec(_Spec, frozen=True):
 
     ``group`` is a `Gid` or a `GroupName` once it is validated.
     """
+
+    short_form: ClassVar[JsonSchema | None] = id_or_name("group")
 
     group: GroupRef
 
@@ -101,7 +136,7 @@ class Add(_Spec, frozen=True):
 
 
 def _known_choice(value: object) -> object:
-    # Ahead of the union, whose own error is one for each of its members.
+    # Ahead of the union, whose own error does not say what may be written.
     named = isinstance(value, str) and value in ("init", "only", "keep")
     listed = isinstance(value, Mapping) and set(value) in ({"exactly"}, {"add"})
     if value is None or named or listed or isinstance(value, Exactly | Add):
@@ -110,8 +145,20 @@ def _known_choice(value: object) -> object:
     raise SpecError("groups", value, rule)
 
 
+def _kind_of_choice(value: object) -> str:
+    # So that what is wrong within a list is one error, and not one for each kind of choice.
+    if isinstance(value, Exactly) or (isinstance(value, Mapping) and "exactly" in value):
+        return "exactly"
+    return "add" if isinstance(value, Add | Mapping) else "name"
+
+
 #: ``init``: the database's groups; ``only``: the gid alone; ``keep``: what the process has.
-GroupChoice: TypeAlias = Literal["init", "only", "keep"] | Exactly | Add
+GroupChoice: TypeAlias = Annotated[
+    Annotated[Literal["init", "only", "keep"], Tag("name")]
+    | Annotated[Exactly, Tag("exactly")]
+    | Annotated[Add, Tag("add")],
+    Discriminator(_kind_of_choice),
+]
 
 
 class PrivilegeDrop(_Spec, frozen=True):
@@ -126,7 +173,9 @@ class PrivilegeDrop(_Spec, frozen=True):
         GroupName('nogroup')
     """
 
-    user: UserRef | None = Field(default=None, description="The user to become; None: stays.")
+    short_form: ClassVar[JsonSchema | None] = OWNER_SCHEMA
+
+    user: OwnerRef | None = Field(default=None, description="The user to become; None: stays.")
     group: GroupRef | None = Field(
         default=None, description="The group; None: the user's login group."
     )
@@ -134,7 +183,7 @@ class PrivilegeDrop(_Spec, frozen=True):
         default=None,
         description="Supplementary groups; by default init for a user with an entry, else only.",
     )
-    home: str | None = Field(
+    home: AbsolutePath | None = Field(
         default=None, description="A home directory in place of the account's."
     )
     umask: Mode | None = Field(default=None, description="The umask; None: stays.")
@@ -149,10 +198,14 @@ class PrivilegeDrop(_Spec, frozen=True):
     lock_securebits: bool = Field(
         default=False, description="Uid 0 gives nothing any more, here and in children."
     )
-    limits: Limits = Field(default=(), description="Resource limits.")
+    limits: Limits = Field(
+        default=(), description="Resource limits.", json_schema_extra={"default": {}}
+    )
     nice: int | None = Field(default=None, ge=-20, le=19, description="The nice value.")
-    chroot: str | None = Field(default=None, description="The new root directory, absolute.")
-    working_directory: str | None = Field(
+    chroot: AbsolutePath | None = Field(
+        default=None, description="The new root directory, absolute."
+    )
+    working_directory: AbsolutePath | None = Field(
         default=None, description="Where to go, seen from the new root; absolute."
     )
     environment: Literal["account", "keep", "reset"] = Field(
@@ -180,9 +233,10 @@ class PrivilegeDrop(_Spec, frozen=True):
         user = value.get("user")
         if isinstance(user, str) and ":" in user:
             owner = parse_owner(user)
-            if owner.group is not None and value.get("group") is not None:
+            if value.get("group") is not None:
                 raise SpecError("user", user, "the group is named twice: here, and by group")
-            return {**value, **_owner_fields(owner)}
+            others = {name: field for name, field in value.items() if name != "user"}
+            return others | _owner_fields(owner)
         return value
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ they raise is a `ValueError`, so pydantic collects it. The annotated types say w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -19,40 +19,79 @@ from abdicate.identity.situation import ResourceLimit
 from abdicate.plan.grammar import parse_limit, parse_mode, parse_signal
 
 __all__ = [
+    "OWNER_SCHEMA",
+    "AbsolutePath",
     "CapabilityNames",
     "GroupRef",
+    "JsonSchema",
     "Limits",
     "Mode",
+    "OwnerRef",
     "Signal",
     "UserRef",
+    "id_or_name",
 ]
 
-_NAME_PATTERN = r"^[A-Za-z0-9_.][A-Za-z0-9_.\-]*\$?$"
+JsonSchema: TypeAlias = dict[str, Any]  # Any: a JSON Schema is JSON
+
+_ID = r"(0|[1-9][0-9]{0,9})"
+# No number, in any notation; no "." and ".."; no "-" in front.
+_NAME = (
+    r"(?![0-9][0-9_]*($|:))(?!0[xXoObB][0-9A-Fa-f_]+($|:))(?!\.{1,2}($|:))"
+    r"[A-Za-z0-9_.][A-Za-z0-9_.\-]{0,254}\$?"
+)
+_NUMBER: JsonSchema = {"type": "integer", "minimum": 0, "maximum": ID_MAX}
 
 
-def _id_or_name(what: str) -> dict[str, object]:
+def _text(pattern: str) -> JsonSchema:
+    return {"type": "string", "pattern": f"^({pattern})$"}
+
+
+def id_or_name(what: str) -> JsonSchema:
+    """Return the JSON Schema of a user's or a group's id or name."""
     return {
         "description": f"A {what}: an id, or a name. Digits are always an id.",
-        "anyOf": [
-            {"type": "integer", "minimum": 0, "maximum": ID_MAX},
-            {"type": "string", "pattern": _NAME_PATTERN, "maxLength": 256},
-        ],
+        "anyOf": [_NUMBER, _text(f"{_ID}|{_NAME}")],
     }
+
+
+#: ``user``, ``user:group``, ``name:`` or ``:group``.
+OWNER_SCHEMA: JsonSchema = {
+    "description": "A user, and perhaps a group: user, user:group, name: (the login group) or "
+    ":group (the user stays). Digits are always an id.",
+    "anyOf": [
+        _NUMBER,
+        _text(f"({_ID}|{_NAME})(:({_ID}|{_NAME}))?|{_NAME}:|:({_ID}|{_NAME})"),
+    ],
+}
+
+
+def _plain(reference: object) -> int | str:
+    return int(reference) if isinstance(reference, int) else str(reference)
 
 
 UserRef: TypeAlias = Annotated[
     int | str,
     PlainValidator(parse_user),
-    PlainSerializer(lambda user: int(user) if isinstance(user, int) else str(user)),
-    WithJsonSchema(_id_or_name("user")),
+    PlainSerializer(_plain),
+    WithJsonSchema(id_or_name("user")),
+]
+#: A user in a model that takes ``user:group`` apart before its fields are read.
+OwnerRef: TypeAlias = Annotated[
+    int | str,
+    PlainValidator(parse_user),
+    PlainSerializer(_plain),
+    WithJsonSchema(OWNER_SCHEMA),
 ]
 GroupRef: TypeAlias = Annotated[
     int | str,
     PlainValidator(parse_group),
-    PlainSerializer(lambda group: int(group) if isinstance(group, int) else str(group)),
-    WithJsonSchema(_id_or_name("group")),
+    PlainSerializer(_plain),
+    WithJsonSchema(id_or_name("group")),
 ]
 
+#: A path whose rules the value behind the spec has; the schema tells editors of the first.
+AbsolutePath: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 Mode: TypeAlias = Annotated[
     int | str,
@@ -62,7 +101,7 @@ Mode: TypeAlias = Annotated[
         {
             "description": "Mode bits: octal text with a leading zero, or a number.",
             "anyOf": [
-                {"type": "string", "pattern": "^0o?[0-7]{0,4}$"},
+                _text("0|0o?0*[0-7]{1,3}"),
                 {"type": "integer", "minimum": 0, "maximum": 0o777},
             ],
         }
@@ -85,21 +124,31 @@ CapabilityNames: TypeAlias = Annotated[
         {
             "description": "Capabilities by name, capabilities(7).",
             "type": "array",
-            "items": {"enum": [str(capability) for capability in Capability]},
-            "uniqueItems": True,
+            "items": {
+                "enum": [
+                    spelling
+                    for capability in Capability
+                    for name in (str(capability), capability.name)
+                    for spelling in (name, name.lower())
+                ]
+            },
         }
     ),
 ]
 
 
+def _read_signal(value: object) -> int:
+    return parse_signal(value, field="parent_death_signal")
+
+
 Signal: TypeAlias = Annotated[
     int | str,
-    PlainValidator(parse_signal),
+    PlainValidator(_read_signal),
     WithJsonSchema(
         {
             "description": "A signal by name, with or without SIG, or by number; 0 for none.",
             "anyOf": [
-                {"type": "string", "pattern": "^(SIG)?[A-Z0-9+\\-]+$"},
+                _text(r"(?!([Ss][Ii][Gg])$)[A-Za-z][A-Za-z0-9]+([+\-][0-9]+)?|[1-5]?[0-9]|6[0-4]"),
                 {"type": "integer", "minimum": 0, "maximum": 64},
             ],
         }
@@ -115,6 +164,9 @@ def _read_limits(value: object) -> tuple[ResourceLimit, ...]:
     raise SpecError("limits", value, "a table is wanted, as in {nofile: '1024:4096'}")
 
 
+_LIMIT = r"[0-9]{1,18}|unlimited"
+_LIMIT_MAX = 2**63 - 1
+
 Limits: TypeAlias = Annotated[
     tuple[ResourceLimit, ...],
     PlainValidator(_read_limits),
@@ -123,10 +175,17 @@ Limits: TypeAlias = Annotated[
         {
             "description": "Resource limits by name, getrlimit(2): one number, or soft:hard.",
             "type": "object",
+            "propertyNames": {"pattern": "^[A-Za-z]{1,32}$"},
             "additionalProperties": {
                 "anyOf": [
-                    {"type": "integer", "minimum": 0},
-                    {"type": "string", "pattern": "^([0-9]+|unlimited)(:([0-9]+|unlimited))?$"},
+                    {"type": "integer", "minimum": 0, "maximum": _LIMIT_MAX},
+                    _text(f"({_LIMIT})(:({_LIMIT}))?"),
+                    {
+                        "type": "array",
+                        "items": {"type": ["integer", "null"], "minimum": 0, "maximum": _LIMIT_MAX},
+                        "minItems": 1,
+                        "maxItems": 2,
+                    },
                 ]
             },
         }

@@ -1,0 +1,1 @@
+"""The same cases on the model and on the real kernel."""

@@ -1,0 +1,1 @@
+"""Tests of pure code, and of readers: no privilege, nothing of the process changes."""
