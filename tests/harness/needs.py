@@ -33,6 +33,7 @@ _CAPABILITIES = {
     "CAP_MKNOD": 27,
 }
 
+MODULES = frozenset({"rich", "argcomplete"})
 TOOLS = frozenset({"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare"})
 
 
@@ -124,6 +125,9 @@ def unmet(need: str) -> str | None:
         return None if importlib.util.find_spec(need) else "needs the extra abdicate[title]"
     if need == "celery":
         return None if importlib.util.find_spec(need) else "needs celery, of the extra test"
+    if need in MODULES:
+        found = importlib.util.find_spec(need) is not None
+        return None if found else f"needs the module {need}"
     if need in TOOLS:
         return None if shutil.which(need) else f"needs the program {need}"
     if need in _CAPABILITIES:

@@ -7,6 +7,7 @@ usage (125 in ``run`` and ``daemon``, whose statuses belong to the command).
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _die_of_signals_as_programs_do()
     prepare()
+    if "_ARGCOMPLETE" in os.environ:
+        from abdicate.cli.completion import complete
+
+        complete(_COMMANDS)
     name = words[0] if words and words[0] in _COMMANDS else ""
     try:
         return _run(name, words[1:]) if name else _face(words)

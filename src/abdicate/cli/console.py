@@ -39,8 +39,35 @@ def say(text: str) -> None:
     """
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        text = _coloured(text)
     sys.stdout.write(text.rstrip("\n") + "\n")
     sys.stdout.flush()
+
+
+# What is wrong in red, what was done in green, reasons aside: for people, on a terminal.
+_COLOURS = {
+    r"\b(FAILED|MISMATCH|DIFFERS)\b.*": "bold red",
+    r"(?m)^  done\b": "green",
+    r"(?m)^    Why here: .*": "dim",
+    r"(?m)^  not verified .*": "yellow",
+}
+
+
+def _coloured(text: str) -> str:
+    """Return *text* with colours, where rich is installed (the extra ``cli``)."""
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        return text
+    styled = Text(text)
+    for pattern, style in _COLOURS.items():
+        styled.highlight_regex(pattern, style)
+    console = Console(force_terminal=True, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(styled, highlight=False)
+    return captured.get()
 
 
 def complain(name: str, message: str) -> None:

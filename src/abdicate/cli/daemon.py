@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _EXIT_NO = 1
 _WORKDIR = "/"
@@ -36,16 +36,16 @@ _UMASK = "0022"
 _TICK = 0.05  # seconds between looks at a daemon that was told to stop
 
 
-def main(words: list[str]) -> int:
-    """Start, stop or look. Return 0 for done, or "it runs"; 1 for "it does not"."""
-    parser = Parser(
+def parser() -> Parser:
+    """Return what the command line of ``daemon`` may say."""
+    words = Parser(
         "daemon",
         "Detach, take the pidfile, give up root, execute a command. The exit status is 0 once "
         "the command runs; else its error is printed here.",
         "[OPTION…] [--] COMMAND [ARGUMENT…]\n       abdicate daemon --stop|--status --pidfile FILE",
     )
-    add_drop_options(parser)
-    detaching = parser.add_argument_group("daemon")
+    add_drop_options(words)
+    detaching = words.add_argument_group("daemon")
     detaching.add_argument("--pidfile", metavar="FILE", help="taken before root is given up")
     detaching.add_argument(
         "--logfile", metavar="FILE", help="standard output and error; opened before, appended to"
@@ -53,21 +53,26 @@ def main(words: list[str]) -> int:
     detaching.add_argument(
         "--foreground", action="store_true", help="do everything else, and stay: under systemd"
     )
-    other = parser.add_argument_group("instead of starting")
+    other = words.add_argument_group("instead of starting")
     other.add_argument("--stop", action="store_true", help="send TERM, and wait for its end")
     other.add_argument("--status", action="store_true", help="tell whether it runs: exit 0, or 1")
     other.add_argument(
         "--timeout", metavar="SECONDS", default="10", help="how long --stop waits; 10"
     )
-    add_command(parser)
-    options = parser.parse_args(words)
+    add_command(words)
+    return words
+
+
+def main(words: list[str]) -> int:
+    """Start, stop or look. Return 0 for done, or "it runs"; 1 for "it does not"."""
+    options = parser().parse_args(words)
     if options.stop or options.status:
-        return _look(parser, options)
-    return _start(parser, options)
+        return _look(options)
+    return _start(options)
 
 
-def _start(parser: Parser, options: Namespace) -> int:
-    command = command_of(parser, options)
+def _start(options: Namespace) -> int:
+    command = command_of("daemon", options)
     refuse_what_an_exec_undoes(options)
     kernel = system_kernel()
     drop = request(options)
@@ -98,10 +103,10 @@ def _lock(options: Namespace) -> PidLock | None:
     return None if options.pidfile is None else PidLock(os.path.abspath(options.pidfile))
 
 
-def _look(parser: Parser, options: Namespace) -> int:
+def _look(options: Namespace) -> int:
     lock = _lock(options)
     if lock is None or (options.stop and options.status):
-        raise UsageError(f"--stop, or --status, and --pidfile is wanted; see {parser.prog} --help")
+        raise UsageError("--stop, or --status, and --pidfile is wanted; see abdicate daemon --help")
     if options.stop:
         return _stop(lock, _seconds(options.timeout))
     status = lock.status()

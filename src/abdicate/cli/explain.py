@@ -7,15 +7,20 @@ from abdicate.cli.options import Parser, add_drop_options, request
 from abdicate.executor import standing_in_the_way
 from abdicate.kernel import system_kernel
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
+
+
+def parser() -> Parser:
+    """Return what the command line of ``explain`` may say."""
+    words = Parser("explain", "Show what would happen, step by step, and why.", "[OPTION…]")
+    add_drop_options(words)
+    words.add_argument("--json", action="store_true", help="the plan as JSON")
+    return words
 
 
 def main(words: list[str]) -> int:
     """Print the plan; nothing is changed. Return 0."""
-    parser = Parser("explain", "Show what would happen, step by step, and why.", "[OPTION…]")
-    add_drop_options(parser)
-    parser.add_argument("--json", action="store_true", help="the plan as JSON")
-    options = parser.parse_args(words)
+    options = parser().parse_args(words)
     kernel = system_kernel()
     plan = request(options).plan(kernel=kernel)
     obstacles = standing_in_the_way(plan, kernel)

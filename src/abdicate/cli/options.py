@@ -151,8 +151,12 @@ def add_command(parser: Parser) -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to execute")
 
 
-def command_of(parser: Parser, options: argparse.Namespace) -> list[str]:
+def command_of(name: str, options: argparse.Namespace) -> list[str]:
     """Return the command and its arguments, without the ``--`` in front of it.
+
+    Args:
+        name: which of our commands asks.
+        options: what its command line said.
 
     Raises:
         UsageError: if there is none.
@@ -160,10 +164,10 @@ def command_of(parser: Parser, options: argparse.Namespace) -> list[str]:
     words: list[str] = options.command
     command = words[1:] if words[:1] == ["--"] else words
     if not command or not command[0]:
-        raise UsageError(f"there is no command to execute; see {parser.prog} --help")
+        raise UsageError(f"there is no command to execute; see abdicate {name} --help")
     if words[0] != "--" and words[0].startswith("-"):
         # Taken for a command by argparse, since it looks like a negative number.
-        raise UsageError(f"there is no option {shown(words[0])}; see {parser.prog} --help")
+        raise UsageError(f"there is no option {shown(words[0])}; see abdicate {name} --help")
     return command
 
 

@@ -6,20 +6,25 @@ from abdicate.cli.console import say
 from abdicate.cli.options import Parser, add_drop_options, request
 from abdicate.rehearsal import rehearse
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 
-def main(words: list[str]) -> int:
-    """Print what came of the rehearsal. Return 0 if the goal was reached, else 1."""
-    parser = Parser(
+def parser() -> Parser:
+    """Return what the command line of ``rehearse`` may say."""
+    words = Parser(
         "rehearse",
         "Carry the plan out in a child process, verify it there, and report. An ordinary user "
         "with subordinate ids, subuid(5), rehearses in a user namespace.",
         "[OPTION…]",
     )
-    add_drop_options(parser)
-    parser.add_argument("--json", action="store_true", help="the report as JSON")
-    options = parser.parse_args(words)
+    add_drop_options(words)
+    words.add_argument("--json", action="store_true", help="the report as JSON")
+    return words
+
+
+def main(words: list[str]) -> int:
+    """Print what came of the rehearsal. Return 0 if the goal was reached, else 1."""
+    options = parser().parse_args(words)
     plan = request(options).plan()
     rehearsal = rehearse(plan)
     if options.json:

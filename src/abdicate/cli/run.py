@@ -28,21 +28,26 @@ if TYPE_CHECKING:
 
     from abdicate.process.pidlock import HeldPidfile
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
+
+
+def parser() -> Parser:
+    """Return what the command line of ``run`` may say."""
+    words = Parser(
+        "run", "Give up root, then execute a command.", "[OPTION…] [--] COMMAND [ARGUMENT…]"
+    )
+    add_drop_options(words)
+    words.add_argument(
+        "--pidfile", metavar="FILE", help="held while the command runs; taken before the drop"
+    )
+    add_command(words)
+    return words
 
 
 def main(words: list[str]) -> int:
     """Drop and execute; this returns only where that failed."""
-    parser = Parser(
-        "run", "Give up root, then execute a command.", "[OPTION…] [--] COMMAND [ARGUMENT…]"
-    )
-    add_drop_options(parser)
-    parser.add_argument(
-        "--pidfile", metavar="FILE", help="held while the command runs; taken before the drop"
-    )
-    add_command(parser)
-    options = parser.parse_args(words)
-    command = command_of(parser, options)
+    options = parser().parse_args(words)
+    command = command_of("run", options)
     refuse_what_an_exec_undoes(options)
     kernel = system_kernel()
     plan = request(options).plan(kernel=kernel)

@@ -16,22 +16,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _VERSION = 1
 _LONGEST_PID = 10
 
 
-def main(words: list[str]) -> int:
-    """Print the credentials of a process, and of each thread that differs. Return 0."""
-    parser = Parser(
+def parser() -> Parser:
+    """Return what the command line of ``show`` may say."""
+    words = Parser(
         "show",
         "Show what a process holds; without PID, what this command itself was given.",
         "[--json] [PID]",
     )
-    parser.add_argument("pid", metavar="PID", nargs="?", help="a process id")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    options = parser.parse_args(words)
+    words.add_argument("pid", metavar="PID", nargs="?", help="a process id")
+    words.add_argument("--json", action="store_true", help="as JSON")
+    return words
+
+
+def main(words: list[str]) -> int:
+    """Print the credentials of a process, and of each thread that differs. Return 0."""
+    options = parser().parse_args(words)
     if options.pid is None:
         pid, own = os.getpid(), Credentials.current()
         threads = {pid: own}
