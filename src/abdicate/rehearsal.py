@@ -108,7 +108,7 @@ else:
         obstacles = standing_in_the_way(plan, system_kernel())
         if not obstacles:
             return _in_child("process", plan, (), lambda: None)
-        if sys.platform != "linux":
+        if sys.platform != "linux" or os.geteuid() == 0:
             return Rehearsal("none", None, obstacles)
         return _in_user_namespace(plan, obstacles)
 
@@ -196,6 +196,8 @@ else:
         if not text:
             return Rehearsal(stage, None, obstacles, "the child died without a report")
         data = json.loads(text)
+        if not data.get("entered"):
+            return Rehearsal("none", None, (*obstacles, str(data["error"])))
         if data.get("error") is not None:
             return Rehearsal(stage, None, obstacles, str(data["error"]))
         return Rehearsal(stage, DropReport.from_data(data["report"]), obstacles)
@@ -204,12 +206,16 @@ else:
         """Be the child: carry the plan out, and tell what came of it."""
         try:
             enter()
+        except OSError as refused:
+            return {"entered": False, "error": f"no user namespace: {refused.strerror}"}
+        try:
             kernel = system_kernel()
-            return {"report": execute(_for_here(plan, kernel), kernel).report.to_data()}
+            report = execute(_for_here(plan, kernel), kernel).report
         except IncompleteDropError as failed:
-            return {"report": failed.report.to_data()}
+            report = failed.report
         except (AbdicateError, OSError) as refused:
-            return {"error": str(refused)}
+            return {"entered": True, "error": str(refused)}
+        return {"entered": True, "report": report.to_data()}
 
     def _for_here(plan: Plan, kernel: Kernel) -> Plan:
         situation = kernel.situation([limit.resource for limit in plan.policy.limits])

@@ -77,7 +77,11 @@ class DropRequest(Value):
             UnsupportedPlatformError: on Windows.
         """
         situation = self._situation(system_kernel() if kernel is None else kernel)
-        return plan_drop(self._identity(accounts, situation), self.policy, situation)
+        policy = self.policy
+        if self.owner.user is None and policy.environment == "account":
+            # The user stays, and whatever he has made of his variables with him.
+            policy = policy.replace(environment="keep")
+        return plan_drop(self._identity(accounts, situation), policy, situation)
 
     def apply(
         self, accounts: AccountDatabase | None = None, kernel: Kernel | None = None

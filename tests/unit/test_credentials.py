@@ -538,7 +538,7 @@ class TestReading:
 
     def test_without_proc_the_calls_tell_the_same(self) -> None:
         """P44: what no call tells is None."""
-        by_calls, by_proc = Credentials._by_calls(), Credentials.current()
+        by_calls, by_proc = Credentials.by_calls(), Credentials.current()
         assert by_calls.replace(umask=by_proc.umask, seccomp=by_proc.seccomp) == by_proc
         assert (by_calls.umask, by_calls.seccomp) == (None, None)
 

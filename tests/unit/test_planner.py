@@ -392,6 +392,10 @@ class TestReached:
             (holding(1000, 1000, (5,)), "has a group too many"),
             (holding(1000, (1000, 1000, 0), ()), "has another gid"),
             (holding((1000, 1000, 0), 1000, ()), "can become root"),
+            (
+                holding(1001, 1000, (), permitted=CapabilitySet.of(Capability.SETUID)),
+                "is another user",
+            ),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )

@@ -126,6 +126,10 @@ def effective_reach(plan: Plan) -> Identity:
     return plan.identity
 
 
+# Times that giving up what is left begins anew, where one interrupt comes after the other.
+_TRIES = 100
+
+
 class _Execution:
     """One run of a plan: what was done so far, and what was found."""
 
@@ -189,10 +193,13 @@ class _Execution:
     def _fail(
         self, kind: type[IncompleteDropError], failure: str, cause: BaseException | None = None
     ) -> NoReturn:
-        try:
-            surrendered = tuple(surrender(self._kernel, self._plan))
-        except BaseException as again:  # noqa: BLE001 - a second interrupt changes nothing
-            surrendered = (f"interrupted by {named(again)}",)
+        surrendered: tuple[str, ...] = ()
+        for _ in range(_TRIES):
+            try:
+                surrendered = surrender(self._kernel, self._plan)
+                break
+            except BaseException:  # noqa: BLE001, S112 - an interrupt does not keep root
+                continue
         report = self._report().replace(surrendered=surrendered, failure=failure)
         raise kind(f"incomplete drop, leave this process: {failure}", report) from cause
 

@@ -31,7 +31,7 @@ from abdicate.plan.steps import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from abdicate.kernel.port import Kernel
 
@@ -88,7 +88,7 @@ def apply(kernel: Kernel, step: Step) -> None:
             raise TypeError(f"the executor knows no step {step!r}")
 
 
-def surrender(kernel: Kernel, plan: Plan) -> Iterator[str]:
+def surrender(kernel: Kernel, plan: Plan) -> tuple[str, ...]:
     """Give up what can still be given up, in the order that works; report each call's answer.
 
     There is no way back to a good state from here. What remains is to leave whoever catches the
@@ -106,17 +106,32 @@ def surrender(kernel: Kernel, plan: Plan) -> Iterator[str]:
             ("empty capability sets", lambda: kernel.set_thread_capabilities(none, none, none)),
             ("no_new_privs", kernel.set_thread_no_new_privs),
         ]
-    for name, call in calls:
-        try:
-            call()
-        except OSError as error:
-            yield f"{name}: {named(error)}"
-        else:
-            yield f"{name}: done"
+    answers: list[str | None] = []
+    for _ in range(_TRIES):
+        answers = [_answer(name, call) for name, call in calls]
+        # An interrupt may have come in the place of a call: all of them once more.
+        if None not in answers:
+            break
+    return tuple(answer or "interrupted" for answer in answers)
+
+
+# Times that giving up begins anew, where one interrupt comes after the other.
+_TRIES = 100
+
+
+def _answer(name: str, call: Callable[[], None]) -> str | None:
+    try:
+        call()
+    except OSError as error:
+        return f"{name}: {named(error)}"
+    except BaseException:  # noqa: BLE001 - an interrupt is no reason to keep root
+        return None
+    return f"{name}: done"
 
 
 def named(error: BaseException) -> str:
     """Return what an error says, in one line: the kernel's own name for it, where it is one."""
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{errno.errorcode.get(error.errno, error.errno)}, {os.strerror(error.errno)}"
+        said = error.strerror or os.strerror(error.errno)
+        return f"{errno.errorcode.get(error.errno, error.errno)}, {said}"
     return f"{type(error).__name__}: {error}"

@@ -104,7 +104,7 @@ class Credentials(Value):
             # thread-self, and not the thread's number: /proc may show another pid namespace.
             text = _read("/proc/thread-self/status")
         except OSError:
-            return cls._by_calls()
+            return cls.by_calls()
         return cls.parse(text).replace(securebits=native.securebits(), dumpable=native.dumpable())
 
     @classmethod
@@ -171,7 +171,15 @@ class Credentials(Value):
             raise ValueError(f"this is not the text of a /proc/<pid>/status: {error}") from error
 
     @classmethod
-    def _by_calls(cls) -> Credentials:
+    def by_calls(cls) -> Credentials:
+        """Return what the calling thread holds, asked by system calls alone.
+
+        The filesystem ids, sets and flags of Linux are None elsewhere; umask and seccomp are
+        None everywhere, since no call tells them without changing them.
+
+        Raises:
+            UnsupportedPlatformError: on Windows.
+        """
         if sys.platform == "win32":
             raise UnsupportedPlatformError("Windows has no user and group ids to read")
         if sys.platform == "darwin":

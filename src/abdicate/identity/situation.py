@@ -9,7 +9,11 @@ from abdicate.errors import SpecError
 from abdicate.identity.credentials import Credentials
 from abdicate.values import Value
 
-__all__ = ["IdRange", "Platform", "ResourceLimit", "Situation", "UserNamespace"]
+__all__ = ["OVERFLOW_ID", "IdRange", "Platform", "ResourceLimit", "Situation", "UserNamespace"]
+
+
+#: What the kernel shows for an id that is not mapped, /proc/sys/kernel/overflowuid.
+OVERFLOW_ID = 65534
 
 
 class Platform(Value):
@@ -115,6 +119,15 @@ class Situation(Value):
     parent_death_signal: int = 0
     descriptors_max: int | None = None
     next_descriptor: int | None = None
+
+    def may_hide(self, number: int) -> bool:
+        """Tell whether *number* may stand for any id that this user namespace does not map.
+
+        The kernel shows those as the overflow id, 65534 (user_namespaces(7), "Unmapped user and
+        group IDs"): a root that is not mapped looks like nobody.
+        """
+        namespace = self.user_namespace
+        return namespace is not None and not namespace.is_initial and number == OVERFLOW_ID
 
     def limit(self, resource: str) -> ResourceLimit | None:
         """Return the current limit of *resource*, None where there is no such resource."""

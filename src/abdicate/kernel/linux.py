@@ -58,6 +58,7 @@ if sys.platform == "linux":
         def __init__(self) -> None:
             self._tasks: int | None = None
             self._own: str | None = None
+            self._prepared = False
 
         @property
         def platform(self) -> Platform:
@@ -68,6 +69,7 @@ if sys.platform == "linux":
             """Load ctypes and libc, and open ``/proc/self/task`` while it is in sight."""
             super().prepare()
             native.libc()
+            self._prepared = True
             try:
                 self._own = os.readlink("/proc/thread-self").rpartition("/")[2]
                 self._tasks = os.open(
@@ -79,9 +81,14 @@ if sys.platform == "linux":
 
         def finish(self) -> None:
             """Close what `prepare` opened."""
-            if self._tasks is not None:
-                os.close(self._tasks)
-                self._tasks = None
+            tasks, self._tasks, self._prepared = self._tasks, None, False
+            try:
+                if tasks is not None:
+                    os.close(tasks)
+            except OSError:
+                # Closed all the same, close(2). An error here would take the place of the one
+                # that says that a drop is incomplete, and this one could be swallowed.
+                return
 
         def situation(self, resources: Iterable[str] = ()) -> Situation:
             """Return what surrounds this process."""
@@ -94,12 +101,14 @@ if sys.platform == "linux":
             chroot, a ``/proc`` in sight is whatever the new root's owner has put there.
             """
             if self._tasks is None or self._own is None:
-                return Credentials.current()
+                return Credentials.by_calls() if self._prepared else Credentials.current()
             held = read_threads(self._tasks, only=self._own)[int(self._own)]
             return held.replace(securebits=native.securebits(), dumpable=native.dumpable())
 
         def threads(self) -> dict[int, Credentials] | None:
-            """Return what every thread holds; None where there is no ``/proc``."""
+            """Return what every thread holds; None where there is, or was, no ``/proc``."""
+            if self._prepared and self._tasks is None:
+                return None
             try:
                 return read_threads("/proc/self/task" if self._tasks is None else self._tasks)
             except OSError:

@@ -42,7 +42,7 @@ class Kernel(Protocol):
         ...
 
     def finish(self) -> None:
-        """Close what `prepare` opened."""
+        """Close what `prepare` opened. It raises nothing, whatever happens."""
         ...
 
     # Reading.

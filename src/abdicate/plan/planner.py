@@ -117,7 +117,7 @@ class _Draft:
         self.policy = policy
         self.situation = situation
         self.now = situation.credentials
-        self.goal = _goal(identity, policy, situation.credentials)
+        self.goal = _goal(identity, policy, situation)
         self.steps: list[Step] = []
 
     def take(self, step: Step) -> None:
@@ -144,7 +144,8 @@ class _Draft:
         return now is not None and goal is not None and now.without(keep) != goal.without(keep)
 
 
-def _goal(identity: Identity, policy: DropPolicy, prior: Credentials) -> Credentials:
+def _goal(identity: Identity, policy: DropPolicy, situation: Situation) -> Credentials:
+    prior = situation.credentials
     uid, gid = ResUid.all(identity.uid), ResGid.all(identity.gid)
     return prior.replace(
         uid=uid,
@@ -156,7 +157,7 @@ def _goal(identity: Identity, policy: DropPolicy, prior: Credentials) -> Credent
         securebits=_goal_securebits(policy, prior),
         no_new_privs=True if policy.no_new_privs else prior.no_new_privs,
         umask=prior.umask if policy.umask is None else policy.umask,
-        dumpable=_goal_dumpable(policy, prior, uid, gid),
+        dumpable=_goal_dumpable(identity, policy, situation),
     )
 
 
@@ -196,15 +197,18 @@ def _goal_securebits(policy: DropPolicy, prior: Credentials) -> Securebits | Non
     return bits | _LOCK if policy.lock_securebits else bits
 
 
-def _goal_dumpable(policy: DropPolicy, prior: Credentials, uid: ResUid, gid: ResGid) -> int | None:
+def _goal_dumpable(identity: Identity, policy: DropPolicy, situation: Situation) -> int | None:
+    prior, uid, gid = situation.credentials, identity.uid, identity.gid
     if policy.dumpable is not None and prior.dumpable is not None:
         return int(policy.dumpable)
     # fs.suid_dumpable decides where the ids change; it is the administrator's choice.
-    filesystem = (
-        prior.filesystem_uid in (None, uid.real),
-        prior.filesystem_gid in (None, gid.real),
+    stays = (
+        (prior.uid, prior.gid) == (ResUid.all(uid), ResGid.all(gid))
+        and prior.filesystem_uid in (None, uid)
+        and prior.filesystem_gid in (None, gid)
+        and not situation.may_hide(uid)
+        and not situation.may_hide(gid)
     )
-    stays = (prior.uid, prior.gid) == (uid, gid) and all(filesystem)
     return prior.dumpable if stays else None
 
 
@@ -250,7 +254,8 @@ def _keep_capabilities_on(draft: _Draft) -> Iterator[Step]:
 
 
 def _groups(draft: _Draft) -> Iterator[Step]:
-    if draft.now.groups != draft.goal.groups:
+    hidden = any(map(draft.situation.may_hide, draft.now.groups))
+    if hidden or draft.now.groups != draft.goal.groups:
         gid = draft.identity.gid
         others = tuple(group for group in draft.goal.groups if group != gid)
         yield SetGroups((gid, *others) if gid in draft.goal.groups else others)
@@ -258,13 +263,15 @@ def _groups(draft: _Draft) -> Iterator[Step]:
 
 def _gid(draft: _Draft) -> Iterator[Step]:
     now, goal = draft.now, draft.goal
-    if (now.gid, now.filesystem_gid) != (goal.gid, goal.filesystem_gid):
+    hidden = draft.situation.may_hide(draft.identity.gid)
+    if hidden or (now.gid, now.filesystem_gid) != (goal.gid, goal.filesystem_gid):
         yield SetGid(draft.identity.gid)
 
 
 def _uid(draft: _Draft) -> Iterator[Step]:
     now, goal = draft.now, draft.goal
-    if (now.uid, now.filesystem_uid) != (goal.uid, goal.filesystem_uid):
+    hidden = draft.situation.may_hide(draft.identity.uid)
+    if hidden or (now.uid, now.filesystem_uid) != (goal.uid, goal.filesystem_uid):
         yield SetUid(draft.identity.uid)
 
 

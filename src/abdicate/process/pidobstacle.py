@@ -88,7 +88,7 @@ def locked(path: str, file: LockFile) -> Obstacle:
     if verdict == "ours" and file.has_twin():
         return Obstacle(PidfileHeld(f"pidfile {path} is held by this process already", path, pid))
     # Whatever its age says: the clock may have been set since the holder wrote it.
-    if verdict == "alive" or pid in known_holders(file):
+    if verdict == "alive" or (verdict == "reused" and pid in known_holders(file)):
         return Obstacle(
             PidfileHeld(
                 f"pidfile {path} is held by process {pid}: stop it first, or use another pidfile",

@@ -12,7 +12,7 @@ import time
 
 from abdicate.errors import LockFailed, UnsupportedPlatformError
 from abdicate.process.liveness import judge, runs
-from abdicate.process.lockfile import NO_FLOCK, LockFile, open_existing, refuse_stranger
+from abdicate.process.lockfile import NO_FLOCK, LockFile, open_existing, race_point, refuse_stranger
 from abdicate.process.pidrecord import named_pid, parse
 from abdicate.values import Value
 
@@ -32,7 +32,7 @@ __all__ = [
     "status",
 ]
 
-_TURNS = 20  # looks, until what may pass in a moment is believed
+_TURNS = 50  # looks, until what may pass in a moment is believed
 _PAUSE = 0.002  # seconds between them
 
 
@@ -154,6 +154,7 @@ def signal_holder(path: str, number: int, owner: int | None = None) -> int:
     try:
         refuse_stranger(path, file, owner)
         pid = _locked_by(path, file)
+        race_point("named")
         process = os.pidfd_open(pid)
         if _locked_by(path, file) != pid:
             raise LockFailed(f"pidfile {path} changed hands just now: nothing was signalled")
@@ -196,7 +197,8 @@ def known_holders(file: LockFile) -> set[int]:
     """Return the processes that Linux lists as having *file* locked exclusively.
 
     None are, where the holder is in another pid namespace, where a file system doesn't tell its
-    device's number (btrfs), and where there is no /proc/locks.
+    device's number (btrfs), and where there is no /proc/locks. One may have ended, and left the
+    lock to a child.
     """
     try:
         with open("/proc/locks") as listing:
