@@ -25,6 +25,7 @@ __all__ = [
     "UnknownGroupError",
     "UnknownUserError",
     "UnsupportedPlatformError",
+    "printable",
     "shown",
 ]
 
@@ -49,6 +50,15 @@ def shown(value: object) -> str:
 def _cut(text: str, most: int) -> str:
     clean = "".join(char if char.isprintable() else "?" for char in text[:most])
     return clean if len(text) <= most else clean[:-1] + "…"
+
+
+def printable(text: str) -> str:
+    """Return *text* in one line, with everything that a terminal would obey escaped."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return " " if char == "\n" else ascii(char)[1:-1]
 
 
 class AbdicateError(Exception):
@@ -127,7 +137,7 @@ class SecurityError(AbdicateError):
     """Root would remain, or could be regained; raised before the first change only."""
 
 
-class SecurityWarning(RuntimeWarning):
+class SecurityWarning(UserWarning):
     """What was asked was done, and is a risk that you may not have meant."""
 
 

@@ -189,6 +189,24 @@ class TestSignal:
         wanted = signal.SIGRTMIN + 3 if "MIN" in name else signal.SIGRTMAX - 2
         assert parse_signal(name) == wanted
 
+    @pytest.mark.needs("linux")
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [
+            ("RTMIN+0", signal.SIGRTMIN),
+            ("RTMAX-0", signal.SIGRTMAX),
+            (f"RTMIN+{signal.SIGRTMAX - signal.SIGRTMIN}", signal.SIGRTMAX),
+            (f"rtmax-{signal.SIGRTMAX - signal.SIGRTMIN}", signal.SIGRTMIN),
+        ],
+    )
+    def test_they_reach_from_the_first_to_the_last(self, name: str, number: int) -> None:
+        """And no further."""
+        assert parse_signal(name) == number
+        beyond = f"{name[:6]}{signal.SIGRTMAX - signal.SIGRTMIN + 1}"
+        for text in (beyond, f"{name[:6]}", f"{name[:6]}-1", f"{name[:6]}999", f"{name[:5]}*1"):
+            with pytest.raises(SpecError):
+                parse_signal(text)
+
     @pytest.mark.parametrize("value", [0, "0", 9, "9", 15, "15", 64, "64", signal.SIGTERM])
     def test_a_signal_is_found_by_number(self, value: object) -> None:
         """P7: 0 is "no signal", which is not "no answer"."""

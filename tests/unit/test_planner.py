@@ -12,7 +12,7 @@ from abdicate.identity.capabilities import Capability, CapabilitySet, Capability
 from abdicate.identity.credentials import Credentials, ResGid, ResUid
 from abdicate.identity.ids import Gid, Uid
 from abdicate.identity.resolve import Identity
-from abdicate.identity.situation import ResourceLimit, Situation
+from abdicate.identity.situation import IdRange, ResourceLimit, Situation, UserNamespace
 from abdicate.plan.plan import Plan
 from abdicate.plan.planner import ACCOUNT_VARIABLES, plan_drop
 from abdicate.plan.policy import DropPolicy
@@ -417,6 +417,39 @@ class TestReached:
         plan = planned(ROOT, _KEEP.replace(allow_root=True), surrounding(held))
         assert plan.steps == ()
         assert plan.goal == held
+
+
+class TestHidden:
+    """P34: in a user namespace, 65534 may be any id that is not mapped."""
+
+    _NAMESPACE = UserNamespace(
+        (IdRange(0, 1000, 1), IdRange(1, 100000, 65535)),
+        (IdRange(0, 1000, 1), IdRange(1, 100000, 65535)),
+    )
+
+    def test_nobody_is_made_nobody_though_he_seems_so(self) -> None:
+        """A root that is not mapped would look the same."""
+        held = holding(65534, 65534, (65534,), permitted=EVERY)
+        plan = planned(NOBODY, None, surrounding(held).replace(user_namespace=self._NAMESPACE))
+        assert [kind for kind in kinds(plan) if kind != "capabilities"] == ["groups", "gid", "uid"]
+        assert plan.goal.dumpable is None
+
+    def test_a_group_that_seems_nobodys_is_set_again(self) -> None:
+        """It may be one that was to go."""
+        held = holding(1000, 1000, (1000, 65534))
+        situation = surrounding(held).replace(user_namespace=self._NAMESPACE)
+        plan = planned(APP.replace(groups=gids(1000, 65534)), None, situation)
+        assert kinds(plan) == ["groups"]
+
+    def test_in_the_machines_own_namespace_nobody_is_nobody(self) -> None:
+        """P42: there is nothing to do."""
+        situation = surrounding(holding(65534, 65534, (65534,)))
+        assert not planned(NOBODY, None, situation.replace(user_namespace=UserNamespace()))
+
+    def test_another_user_is_who_he_seems(self) -> None:
+        """P42: in any namespace."""
+        situation = surrounding(AS_APP).replace(user_namespace=self._NAMESPACE)
+        assert not planned(APP, None, situation)
 
 
 class TestRefusal:

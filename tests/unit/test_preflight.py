@@ -15,7 +15,7 @@ from abdicate.plan.plan import Plan
 from abdicate.plan.planner import plan_drop
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.preflight import obstacles
-from abdicate.plan.steps import SetSecurebits
+from abdicate.plan.steps import SetAmbient, SetSecurebits
 from abdicate.testing import FakeKernel
 from abdicate.testing.thread import Machine
 from unit.making import (
@@ -217,6 +217,34 @@ class TestLimits:
         policy = _KEEP.replace(limits=(ResourceLimit("nofile", *asked),))
         assert bool(_reasons(NOBODY, policy, situation)) is refused
 
+    @pytest.mark.parametrize(
+        ("hard", "refused"), [(1000, False), (1001, True), (None, True), (999, False)]
+    )
+    def test_no_limit_of_descriptors_is_above_the_systems(
+        self, hard: int | None, refused: bool
+    ) -> None:
+        """Not even with CAP_SYS_RESOURCE: fs.nr_open, getrlimit(2)."""
+        situation = surrounding(limits=[ResourceLimit("nofile", 64, 128)])
+        policy = _KEEP.replace(limits=(ResourceLimit("nofile", 64, hard),))
+        assert _reasons(NOBODY, policy, situation) == ()
+        reasons = _reasons(NOBODY, policy, situation.replace(descriptors_max=1000))
+        assert any("fs.nr_open, which is 1000" in reason for reason in reasons) is refused
+
+    def test_another_limit_may_be_above_it(self) -> None:
+        """It is about descriptors."""
+        situation = surrounding(limits=[ResourceLimit("fsize", 1, 1)]).replace(descriptors_max=1)
+        policy = _KEEP.replace(limits=(ResourceLimit("fsize", 9, 9),))
+        assert _reasons(NOBODY, policy, situation) == ()
+
+    @pytest.mark.parametrize(("soft", "refused"), [(0, True), (9, True), (10, False)])
+    def test_the_drop_needs_a_few_descriptors_itself(self, soft: int, refused: bool) -> None:
+        """P44: or nothing could be read back."""
+        situation = surrounding(limits=[ResourceLimit("nofile", 64, 128)])
+        situation = situation.replace(next_descriptor=7)
+        policy = _KEEP.replace(limits=(ResourceLimit("nofile", soft, 128),))
+        reasons = _reasons(NOBODY, policy, situation)
+        assert any("no descriptor to verify the drop with" in each for each in reasons) is refused
+
     def test_a_namespaces_root_can_not_raise_them(self) -> None:
         """P38: CAP_SYS_RESOURCE of a user namespace is none outside, user_namespaces(7)."""
         situation = surrounding(limits=[ResourceLimit("nofile", 64, 128)]).replace(
@@ -387,6 +415,22 @@ class TestLocks:
         policy = _KEEP.replace(capabilities=BIND, ambient=True)
         reasons = _reasons(NOBODY, policy, surrounding(held))
         assert reasons == ("not in the bounding set, so never inheritable: CAP_NET_BIND_SERVICE",)
+
+    @pytest.mark.parametrize(
+        ("permitted", "inheritable", "refused"),
+        [(BIND, BIND, False), (BIND, NONE, True), (NONE, BIND, True), (NONE, NONE, True)],
+    )
+    def test_what_is_ambient_is_permitted_and_inheritable(
+        self, permitted: CapabilitySet, inheritable: CapabilitySet, refused: bool
+    ) -> None:
+        """P25: prctl(2) PR_CAP_AMBIENT_RAISE; in a plan that the planner did not make."""
+        held = holding(1000, 1000, (4, 1000), permitted=permitted, inheritable=inheritable)
+        plan = planned(APP, _KEEP, surrounding(AS_APP)).replace(
+            prior=held, steps=(SetAmbient(BIND),)
+        )
+        reasons = obstacles(plan, surrounding(held))
+        assert bool(reasons) is refused
+        assert all("never ambient: CAP_NET_BIND_SERVICE" in reason for reason in reasons)
 
     def test_what_is_inheritable_already_may_stay(self) -> None:
         """Though it is out of the bounding set."""

@@ -111,6 +111,20 @@ class TestPlan:
             plan = DropRequest(_APP, policy=policy).plan(_ACCOUNTS, _kernel())
             assert len(plan.steps) == 3 + steps
 
+    def test_the_variables_of_a_user_who_stays_stay(self) -> None:
+        """P40 is about the old user's; "reset" and "keep" mean what they say."""
+        kernel = FakeKernel.root(environment={"HOME": "/elsewhere", "USER": "root"})
+        for owner, environment, changes in (
+            (Owner(None, Gid(33)), "account", False),
+            (Owner(None, Gid(33)), "keep", False),
+            (Owner(None, Gid(33)), "reset", True),
+            (Owner(Uid(0), Gid(33)), "account", True),
+        ):
+            policy = DropPolicy(allow_root=True, allow_root_group=True)
+            policy = policy.replace(environment=environment)
+            plan = DropRequest(owner, policy=policy).plan(_ACCOUNTS, kernel)
+            assert any(step.kind == "environment" for step in plan.steps) is changes
+
     def test_root_has_to_be_allowed(self) -> None:
         """P1, P7: whether it is named or stays."""
         for owner in (Owner(UserName("root")), Owner(Uid(0)), Owner(Uid(0), Gid(0)), Owner()):

@@ -47,6 +47,21 @@ class TestUserNamespace:
         """P34: without a privileged helper it is not."""
         assert UserNamespace.parse(_ROOTLESS, _ROOTLESS, text).setgroups_allowed is allowed
 
+    @pytest.mark.parametrize(
+        ("text", "initial"),
+        [
+            (_INITIAL, True),
+            (_ROOTLESS, False),
+            ("0 0 4294967294\n", False),
+            ("0 1 4294967295\n", False),
+            ("1 0 4294967295\n", False),
+            ("", False),
+        ],
+    )
+    def test_the_initial_one_is_told_apart(self, text: str, initial: bool) -> None:
+        """Some capabilities count there alone."""
+        assert UserNamespace.parse(text, text, "allow").is_initial is initial
+
     @given(
         inside=st.integers(0, 100),
         outside=st.integers(0, 100),
@@ -110,6 +125,25 @@ class TestResourceLimit:
         """P38: only that needs CAP_SYS_RESOURCE."""
         limit, current = ResourceLimit("nofile", *asked), ResourceLimit("nofile", *present)
         assert limit.raises(current) is raises
+
+
+@pytest.mark.parametrize(
+    ("namespace", "number", "hides"),
+    [
+        (None, 65534, False),
+        (UserNamespace(), 65534, False),
+        (UserNamespace.parse(_ROOTLESS, _ROOTLESS, "allow"), 65534, True),
+        (UserNamespace((), ()), 65534, True),
+        (UserNamespace((), ()), 0, False),
+        (UserNamespace((), ()), 65533, False),
+    ],
+)
+def test_the_overflow_id_may_hide_another(
+    namespace: UserNamespace | None, number: int, hides: bool
+) -> None:
+    """P34: a root that is not mapped looks like nobody."""
+    situation = surrounding().replace(user_namespace=namespace)
+    assert situation.may_hide(number) is hides
 
 
 def test_a_situation_knows_the_limits_that_were_asked_for() -> None:

@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 
+from abdicate.errors import printable
+
 __all__ = ["Refusal", "UsageError", "complain", "prepare", "say"]
 
 _LONGEST = 2000  # characters; a word of the command line may have a hundred thousand
@@ -75,7 +77,7 @@ def complain(name: str, message: str) -> None:
 
     Names and paths in it may hold anything, so what a terminal would obey is escaped.
     """
-    clean = "".join(char if char.isprintable() else _escaped(char) for char in message[:_LONGEST])
+    clean = printable(message[:_LONGEST])
     line = f"{f'abdicate {name}'.rstrip()}: {clean}{'…' if len(message) > _LONGEST else ''}\n"
     try:
         if sys.stderr is not None:
@@ -84,10 +86,6 @@ def complain(name: str, message: str) -> None:
     except OSError:
         # Nobody can be told. The exit status still tells, and Python would fail on it once more.
         _silence(2)
-
-
-def _escaped(char: str) -> str:
-    return " " if char == "\n" else ascii(char)[1:-1]
 
 
 def _silence(descriptor: int) -> None:

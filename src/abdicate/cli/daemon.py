@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 from abdicate.cli.console import Refusal, UsageError, say
@@ -81,6 +82,8 @@ def _start(options: Namespace) -> int:
         raise PreflightError(*reasons)
     path = find(command[0], plan, start=_WORKDIR)
     undo_locale_coercion()
+    # The name under which the starter tells what went wrong in the daemon.
+    sys.argv[0] = "abdicate daemon"
     daemon = Daemon(
         pidfile=_lock(options),
         drop=drop,
@@ -120,12 +123,18 @@ def _stop(lock: PidLock, timeout: float) -> int:
         return 0
     pid = lock.signal_holder(signal.SIGTERM)
     deadline = time.monotonic() + timeout
-    while isinstance(lock.status(), HeldBy | HeldByUnknown):
+    while _still_held_by(lock, pid):
         if time.monotonic() > deadline:
             raise LockFailed(f"process {pid} still runs {timeout:g} s after it was sent TERM")
         time.sleep(_TICK)
     say(f"stopped process {pid}")
     return 0
+
+
+def _still_held_by(lock: PidLock, pid: int) -> bool:
+    status = lock.status()
+    # Another process may have been started in its place by now: this one is done.
+    return isinstance(status, HeldByUnknown) or (isinstance(status, HeldBy) and status.pid == pid)
 
 
 def _seconds(text: str) -> float:

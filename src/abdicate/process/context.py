@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from abdicate.process.descriptors import (
     redirect_to_null,
 )
 from abdicate.process.detach import Readiness, detach
-from abdicate.process.failure import status_of, told
+from abdicate.process.failure import leave
 from abdicate.process.pidfile import _create_pidlock
 from abdicate.process.privileges import maybe_drop_privileges
 from abdicate.process.signals import signals
@@ -91,11 +92,17 @@ class DaemonContext:
             if self.fake:
                 raise
             # No terminal to raise to, and the caller's code is to go on in no copy.
-            readiness.failed(told(error), status_of(error))
-            os._exit(status_of(error))
+            try:
+                # What was taken on the way, a pidfile perhaps, is released as at any exit.
+                atexit._run_exitfuncs()
+            finally:
+                leave(readiness, error)
         self._is_open = True
 
     def _set_up(self, readiness: Readiness) -> None:
+        # Whoever started it with signals blocked would have a daemon that SIGTERM never reaches.
+        if sys.platform != "win32" and not self.fake:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.chdir(self.workdir)
         if self.umask is not None:
             os.umask(self.umask)
@@ -103,13 +110,11 @@ class DaemonContext:
             self.after_chdir()
         if self.fake:
             return
-        # Whoever started it with signals blocked would have a daemon that SIGTERM never reaches.
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # Programs of this shape open /dev/urandom once, and their log before they detach.
         known = [*fd_by_path(["/dev/urandom"]), *logging_descriptors(), *readiness.descriptors()]
         close_open_fds([0, 1, 2, *self.stdfds, *known])
-        streams = [fileno_of(stream) for stream in self.stdfds]
+        # Also where the streams are replaced: the terminal is on 0, 1 and 2 all the same.
+        streams = {0, 1, 2, *map(fileno_of, self.stdfds)}
         redirect_to_null(*(number for number in streams if number is not None))
         if self.after_forkers:
             _tell_of_the_fork()
@@ -123,10 +128,10 @@ class DaemonContext:
 
 
 def _tell_of_the_fork() -> None:
-    for name in ("multiprocessing.util", "billiard.util"):
-        module = sys.modules.get(name)
-        if module is not None:
-            module._run_after_forkers()
+    modules = [sys.modules.get(name) for name in ("multiprocessing.util", "billiard.util")]
+    # billiard's may be multiprocessing's own function: once is enough.
+    for run in {module._run_after_forkers for module in modules if module is not None}:
+        run()
 
 
 def detached(

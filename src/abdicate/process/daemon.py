@@ -34,7 +34,7 @@ from abdicate.process.descriptors import (
     redirect_to_null,
 )
 from abdicate.process.detach import Readiness, detach, refuse_to_fork_unsafely
-from abdicate.process.failure import status_of, told
+from abdicate.process.failure import leave, status_of, told
 from abdicate.process.notify import Notifier
 from abdicate.process.pidfile import Pidfile
 from abdicate.process.pidlock import HeldPidfile, PidLock
@@ -93,6 +93,9 @@ class Daemon(Value):
                 check_path(field, path)
         if isinstance(self.umask, bool) or not 0 <= self.umask <= 0o777:
             raise SpecError("umask", self.umask, "a number from 0 to 0o777 is wanted")
+        if self.detach and self.drop is not None and self.drop.policy.parent_death_signal:
+            rule = "a daemon's parent, which started it, ends when it is ready"
+            raise SpecError("parent_death_signal", self.drop.policy.parent_death_signal, rule)
         if self.ready not in ("after set-up", "by hand"):
             raise SpecError("ready", self.ready, "'after set-up' or 'by hand' is wanted")
 
@@ -118,8 +121,13 @@ class Daemon(Value):
         self._check()
         passed = passed_descriptors()
         notifier = Notifier()
-        log = None if self.logfile is None else _open_log(self.logfile)
         held = None if self.pidfile is None else self.pidfile.acquire()
+        try:
+            log = None if self.logfile is None else _open_log(self.logfile)
+        except BaseException:
+            if held is not None:
+                held.release()
+            raise
         handover = held.hand_over() if held is not None and self.detach else None
 
         def let_go() -> None:
@@ -148,14 +156,19 @@ class Daemon(Value):
             announce_descriptors(passed)
             if self.drop is not None:
                 running.proof = self.drop.apply()
+                # Once more: the environment may have been reset.
+                announce_descriptors(passed)
             if self.ready == "after set-up":
                 running.ready()
         except BaseException as error:
-            running.give_up(error)
-            if self.detach:
-                # There is no terminal to raise to, and the caller's code goes on in no copy.
-                os._exit(status_of(error))
-            raise
+            if not self.detach:
+                running.release()
+                raise
+            # There is no terminal to raise to, and the caller's code goes on in no copy.
+            try:
+                running.release()
+            finally:
+                leave(readiness, error)
         return running
 
     def _check(self) -> None:
@@ -169,6 +182,8 @@ class Daemon(Value):
         if not there:
             raise PreflightError(f"workdir {self.workdir} is not a directory")
         if self.drop is None:
+            if not os.access(self.workdir, os.X_OK, effective_ids=True):
+                raise PreflightError(f"workdir {self.workdir} may not be entered by this user")
             return
         kernel = system_kernel()
         plan = self.drop.plan(kernel=kernel)
@@ -192,9 +207,11 @@ class Daemon(Value):
                 os.dup2(log, stream)
         elif self.detach:
             redirect_to_null(1, 2)
-        close_open_fds(
-            [0, 1, 2, *self.keep, *passed, *logging_descriptors(), *running.descriptors()]
-        )
+        # A program's own standard streams stay: with their descriptors closed, what it prints
+        # would land in the next file that it opens.
+        own = (sys.stdin, sys.stdout, sys.stderr)
+        needed = (*passed, *logging_descriptors(), *running.descriptors())
+        close_open_fds([0, 1, 2, *own, *self.keep, *needed])
 
 
 class RunningDaemon:
@@ -241,14 +258,17 @@ class RunningDaemon:
         Raises:
             OSError: execve(2) failed. The starter has been told.
         """
-        reset_all_signals(for_exec=True)
-        if self.pidfile is not None:
-            os.set_inheritable(self.pidfile.fileno(), True)
         try:
+            # First: with the signals as a program expects them, a starter that has gone would
+            # end this process by SIGPIPE, and the pidfile would stay.
             self._readiness.executing()
+            reset_all_signals(for_exec=True)
+            if self.pidfile is not None:
+                os.set_inheritable(self.pidfile.fileno(), True)
             os.execve(path, list(arguments), os.environ)  # noqa: S606 - no shell is wanted
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
+            self.release()
             self._readiness.failed(
                 f"can't execute {path}: {error.strerror}", 127 if missing else 126
             )
@@ -291,7 +311,12 @@ def _open_log(path: str) -> int:
     if sys.platform == "win32":
         raise UnsupportedPlatformError("Windows has no daemons")
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-    log = os.open(path, flags | os.O_CLOEXEC, _LOG_MODE)
+    try:
+        log = os.open(path, flags | os.O_EXCL | os.O_CLOEXEC, _LOG_MODE)
+        # Made here: whatever the umask was.
+        os.fchmod(log, _LOG_MODE)
+    except FileExistsError:
+        log = os.open(path, flags | os.O_CLOEXEC, _LOG_MODE)
     kind = os.fstat(log).st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISCHR(kind):
         os.close(log)

@@ -19,13 +19,15 @@ import signal
 import sys
 import time
 
-from abdicate.errors import PreflightError, UnsupportedPlatformError
+from abdicate.errors import PreflightError, UnsupportedPlatformError, printable
+from abdicate.kernel import system_kernel
 from abdicate.process.descriptors import occupy_standard_descriptors
 from abdicate.process.exits import EX_FAILURE
+from abdicate.process.signals import reset_all_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import NoReturn
 
 __all__ = ["Readiness", "detach", "refuse_to_fork_unsafely"]
@@ -43,11 +45,12 @@ class Readiness:
     In a process that did not detach there is nobody to tell, and both do nothing.
     """
 
-    __slots__ = ("_owner", "_pipe")
+    __slots__ = ("_line", "_owner", "_pipe")
 
     def __init__(self, pipe: int | None = None) -> None:
         self._pipe = pipe
         self._owner = os.getpid()
+        self._line = None if pipe is None else _file_of(pipe)
 
     @property
     def is_pending(self) -> bool:
@@ -76,7 +79,7 @@ class Readiness:
         Raises:
             BrokenPipeError: the starter has gone.
         """
-        if self.is_pending and self._pipe is not None:
+        if self.is_pending and self._pipe is not None and _file_of(self._pipe) == self._line:
             os.write(self._pipe, bytes([_EXECUTING]))
 
     def failed(self, message: str, status: int = EX_FAILURE) -> None:
@@ -97,10 +100,20 @@ class Readiness:
         if not self.is_pending or self._pipe is None:
             return
         pipe, self._pipe = self._pipe, None
+        if _file_of(pipe) != self._line:
+            return  # somebody closed it, and its number is another file's by now
         try:
             os.write(pipe, word)
         finally:
             os.close(pipe)
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def refuse_to_fork_unsafely() -> None:
@@ -127,11 +140,18 @@ def refuse_to_fork_unsafely() -> None:
 
 
 def _threads() -> int:
+    threading = sys.modules.get("threading")
+    known = 1 if threading is None else int(threading.active_count())
+    deadline = time.monotonic() + _TICK
     try:
-        return len(os.listdir("/proc/self/task"))
+        # One that was joined is gone for Python a moment before it is gone for the kernel.
+        while (count := len(os.listdir("/proc/self/task"))) > known == 1:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_TICK / 50)
     except OSError:
-        threading = sys.modules.get("threading")
-        return 1 if threading is None else int(threading.active_count())
+        return known
+    return count
 
 
 if sys.platform == "win32":
@@ -154,8 +174,9 @@ else:
         ended without a word. Its exit handlers don't run, since the daemon has them too; standard
         output and error are flushed before.
 
-        The daemon is in a session of its own, without a terminal. Its descriptors, signals, umask
-        and directory are as they were: `abdicate.process.daemon` sees to those.
+        The daemon is in a session of its own, without a terminal. All signals are blocked in it,
+        until it is ready to handle them. Its descriptors, handlers, umask and directory are as
+        they were: `abdicate.process.daemon` sees to those.
 
         Args:
             undo: called in the starter before it exits with another status than 0.
@@ -169,16 +190,26 @@ else:
         # Or the pipe would be the daemon's standard output, where 0, 1 or 2 is closed.
         occupy_standard_descriptors()
         for stream in (sys.stdout, sys.stderr):
-            # What is buffered would be written by both.
-            if stream is not None:
+            # What is buffered would be written by both. A program's own stream may be anything.
+            if stream is not None and hasattr(stream, "flush") and not _is_closed(stream):
                 stream.flush()
         starter = os.getpid()
         hearing, speaking = os.pipe()
-        watcher = os.fork()
+        # No handler of the program's may run from here in a process that is not to be one of it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        # Who ignores it never learns how a child ended, wait(2).
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            watcher = os.fork()
+        except OSError:
+            os.close(hearing)
+            os.close(speaking)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            raise
         if watcher:
             os.close(hearing)
             os.close(speaking)
-            _exit_as(watcher, undo)
+            _exit_as(watcher, undo, mask)
         try:
             os.setsid()
             daemon = os.fork()
@@ -190,31 +221,51 @@ else:
         os.close(hearing)
         return Readiness(speaking)
 
-    def _exit_as(watcher: int, undo: Callable[[], None]) -> NoReturn:
+    def _exit_as(watcher: int, undo: Callable[[], None], mask: Iterable[int]) -> NoReturn:
         """Be the starter: wait for the watcher, and leave with its status."""
+        code, message = EX_FAILURE, ""
         try:
-            _, status = os.waitpid(watcher, 0)
-        except KeyboardInterrupt:
-            # The watcher is in another session, and has not seen the key. Without it the daemon
-            # finds nobody to be ready for, and ends.
-            os.kill(watcher, signal.SIGTERM)
-            os.waitpid(watcher, 0)
-            undo()
-            _leave("interrupted", 128 + signal.SIGINT)
-        code = os.waitstatus_to_exitcode(status)
-        if code != 0:
-            undo()
-        if code < 0:
-            _leave(f"the start was given up: signal {-code} killed the watcher", EX_FAILURE)
-        os._exit(code)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            code = _end_of(watcher)
+            if code < 0:
+                code, message = EX_FAILURE, f"given up: signal {-code} killed the watcher"
+        except BaseException as error:  # noqa: BLE001 - it ends the start, and this process
+            # What a handler raises ends the start, and is not the program's to catch: it would
+            # go on in two processes. The watcher is in another session, and has not seen the
+            # key; without it the daemon finds nobody to be ready for, and ends.
+            os.kill(watcher, signal.SIGKILL)
+            code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else EX_FAILURE
+            message = "interrupted" if isinstance(error, KeyboardInterrupt) else "given up"
+        finally:
+            try:
+                if code != 0:
+                    undo()
+            finally:
+                _leave(message, code)
+
+    def _end_of(child: int) -> int:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
 
     def _watch(starter: int, daemon: int, hearing: int) -> NoReturn:
         """Be the watcher: wait for the daemon's word, print what it says, leave with its status."""
         status, message = EX_FAILURE, "the daemon's word was lost"
         try:
+            reset_all_signals(for_exec=True)
+            _die_with(starter)
             status, message = _Watch(starter, daemon, hearing).outcome()
         finally:
             _leave(message, status)
+
+    def _die_with(starter: int) -> None:
+        # Without the starter nobody hears the watcher, and without the watcher the daemon finds
+        # nobody to be ready for. Where there is no such signal, the watcher looks by itself.
+        try:
+            system_kernel().set_thread_parent_death_signal(signal.SIGKILL)
+        except OSError:
+            return
+        if os.getppid() != starter:
+            _leave("", EX_FAILURE)
 
     class _Watch:
         """The watcher's view of the daemon: a line to hear, and a child to wait for."""
@@ -229,7 +280,7 @@ else:
             """Return the status to leave with, and what to print."""
             word = self._hear()
             if word == bytes([_EXECUTING]):
-                word = self._hear() or bytes([_READY])
+                word = self._hear() or self._after_exec()
             word = word.removeprefix(bytes([_EXECUTING]))
             if word:
                 return word[0], word[1:].decode(errors="replace")
@@ -247,13 +298,26 @@ else:
             return os.read(self._hearing, _LONGEST_MESSAGE + 1)
 
         def _spoke(self, timeout: float) -> bool:
-            return bool(select.select([self._hearing], [], [], timeout)[0])
+            # Not select(2), which knows descriptors below 1024 only.
+            line = select.poll()
+            line.register(self._hearing, select.POLLIN)
+            return bool(line.poll(timeout * 1000))
 
         def _has_ended(self) -> bool:
             if self._code is None:
                 ended, status = os.waitpid(self._daemon, os.WNOHANG)
                 self._code = os.waitstatus_to_exitcode(status) if ended else None
             return self._code is not None
+
+        def _after_exec(self) -> bytes:
+            """Return what the end of file behind "executing" means: ready, unless it was killed.
+
+            An exec that fails after the point of no return ends in a signal, execve(2).
+            """
+            deadline = time.monotonic() + _TICK
+            while not self._has_ended() and time.monotonic() < deadline:
+                time.sleep(_TICK / 10)
+            return b"" if self._code is not None and self._code < 0 else bytes([_READY])
 
         def _end(self) -> tuple[int, str]:
             """Return the outcome of a daemon that left without a word."""
@@ -269,11 +333,15 @@ else:
             return (code if code > 0 else EX_FAILURE), told
 
 
+def _is_closed(stream: object) -> bool:
+    return getattr(stream, "closed", False) is True
+
+
 def _leave(message: str, status: int) -> NoReturn:
     try:
         if message:
             program = os.path.basename(sys.argv[0]) or "daemon"
-            os.write(2, f"{program}: {message}\n".encode(errors="backslashreplace"))
+            os.write(2, f"{program}: {printable(message)}\n".encode(errors="backslashreplace"))
     finally:
         # Not exit: the handlers and buffers of this copy are the daemon's.
         os._exit(status)

@@ -8,7 +8,12 @@ from abdicate.errors import SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+    from typing import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 __all__ = ["UnknownErrnoError", "get_errno_name", "ignore_errno"]
 
@@ -52,7 +57,23 @@ class _IgnoreErrno:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        return isinstance(error, self._types) and getattr(error, "errno", None) in self._numbers
+        return (
+            isinstance(error, self._types)
+            and hasattr(error, "errno")
+            and error.errno in self._numbers
+        )
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R | None]:
+        """Decorate a function: its errors are ignored likewise, and it returns None then."""
+        from functools import wraps
+
+        @wraps(function)
+        def ignoring(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            with self:
+                return function(*args, **kwargs)
+            return None
+
+        return ignoring
 
 
 def ignore_errno(

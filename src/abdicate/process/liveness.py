@@ -69,7 +69,7 @@ def process_stat(pid: int) -> ProcessStat | None:
         return None
     try:
         # Bytes that no encoding explains may be in the name: prctl(2), PR_SET_NAME.
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return parse_stat(file.read())
     except (OSError, ValueError):
         return None

@@ -21,8 +21,8 @@ class Notifier:
     of reach, and the module that speaks to it too.
 
     Raises:
-        SpecError: NOTIFY_SOCKET is neither an absolute path nor an abstract name, unix(7).
-        OSError: nobody listens there.
+        SpecError: NOTIFY_SOCKET is neither an absolute path nor an abstract name, unix(7), or
+            nobody listens there.
     """
 
     def __init__(self, address: str | None = None) -> None:
@@ -40,9 +40,10 @@ class Notifier:
         line = sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM)
         try:
             line.connect("\0" + address[1:] if address[0] == "@" else address)
-        except BaseException:
+        except OSError as error:
             line.close()
-            raise
+            rule = f"nobody can be told there: {error.strerror or error}"
+            raise SpecError("NOTIFY_SOCKET", address, rule) from error
         self._socket = line
 
     def descriptors(self) -> tuple[int, ...]:

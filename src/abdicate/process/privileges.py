@@ -214,7 +214,7 @@ def check_privileges(accept_content: Collection[str]) -> None:
         )
     elif 0 not in (ids["uid"], ids["euid"]) and not named & _GROUPS_LIKE_ROOT:
         return
-    dangerous = {"pickle", "application/group-python-serialize"} & set(accept_content)
+    dangerous = "pickle" in accept_content or "application/group-python-serialize" in accept_content
     if dangerous and not os.environ.get("C_FORCE_ROOT"):
         raise SecurityError(ROOT_DISALLOWED.format(**ids))
     warnings.warn(ROOT_DISCOURAGED.format(**ids), SecurityWarning, stacklevel=2)

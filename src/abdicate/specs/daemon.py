@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from abdicate.identity.accounts import AccountDatabase
 from abdicate.process.daemon import Daemon, RunningDaemon
+from abdicate.specs.base import Spec
 from abdicate.specs.drop import PrivilegeDrop
-from abdicate.specs.fields import Mode
+from abdicate.specs.fields import AbsolutePath, Mode
 from abdicate.specs.pidfile import PidfileSpec
 
 __all__ = ["DaemonSpec"]
 
 
-class DaemonSpec(BaseModel, frozen=True, extra="forbid", strict=True, validate_default=True):
+class DaemonSpec(Spec, frozen=True):
     """How a program becomes a daemon, and whom it becomes on the way.
 
     Nothing is looked up or opened before `daemon` or `start`.
@@ -30,11 +31,11 @@ class DaemonSpec(BaseModel, frozen=True, extra="forbid", strict=True, validate_d
         default=None, description="Taken before the drop, held while the daemon runs."
     )
     drop: PrivilegeDrop | None = Field(default=None, description="Whom to become; None: nobody.")
-    logfile: str | None = Field(
+    logfile: AbsolutePath | None = Field(
         default=None, description="Standard output and error, absolute; None: /dev/null."
     )
     umask: Mode = Field(default=0o022, description="The umask.")
-    workdir: str = Field(default="/", description="The directory to go to, absolute.")
+    workdir: AbsolutePath = Field(default="/", description="The directory to go to, absolute.")
     detach: bool = Field(default=True, description="False: stay in the foreground.")
     ready: Literal["after set-up", "by hand"] = Field(
         default="after set-up", description="When the starter is told that the daemon started."

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Discriminator,
     Field,
-    GetJsonSchemaHandler,
     Tag,
     model_validator,
 )
-from pydantic_core import CoreSchema
 
 from abdicate.errors import SpecError
 from abdicate.executor import Dropped
@@ -37,6 +34,7 @@ from abdicate.plan.plan import Plan
 from abdicate.plan.policy import DropPolicy
 from abdicate.rehearsal import Rehearsal, rehearse
 from abdicate.request import DropRequest
+from abdicate.specs.base import Spec
 from abdicate.specs.fields import (
     OWNER_SCHEMA,
     AbsolutePath,
@@ -54,21 +52,7 @@ from abdicate.specs.fields import (
 __all__ = ["Add", "Exactly", "GroupChoice", "GroupSpec", "PrivilegeDrop", "UserSpec"]
 
 
-class _Spec(BaseModel, frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True):
-    """What every spec is: immutable, without unknown keys, without lenient conversions."""
-
-    #: The JSON Schema of what may be written in place of the object; None for nothing.
-    short_form: ClassVar[JsonSchema | None] = None
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        whole = handler(schema)
-        return whole if cls.short_form is None else {"anyOf": [cls.short_form, whole]}
-
-
-class UserSpec(_Spec, frozen=True):
+class UserSpec(Spec, frozen=True):
     """A user, by name or id: from ``"nobody"``, ``1000``, ``"1000"`` or ``{"user": …}``.
 
     ``user`` is a `Uid` or a `UserName` once it is validated.
@@ -94,7 +78,7 @@ class UserSpec(_Spec, frozen=True):
         )
 
 
-class GroupSpec(_Spec, frozen=True):
+class GroupSpec(Spec, frozen=True):
     """A group, by name or id: from ``"adm"``, ``4``, ``"4"`` or ``{"group": …}``.
 
     ``group`` is a `Gid` or a `GroupName` once it is validated.
@@ -120,7 +104,7 @@ class GroupSpec(_Spec, frozen=True):
         )
 
 
-class Exactly(_Spec, frozen=True):
+class Exactly(Spec, frozen=True):
     """Group policy ``exactly``: these supplementary groups and the gid, and no others.
 
     An empty list means the gid alone; it does not mean "not chosen".
@@ -129,7 +113,7 @@ class Exactly(_Spec, frozen=True):
     exactly: tuple[GroupRef, ...] = Field(strict=False)
 
 
-class Add(_Spec, frozen=True):
+class Add(Spec, frozen=True):
     """Group policy ``add``: the groups that the database gives the user, and these."""
 
     add: tuple[GroupRef, ...] = Field(strict=False)
@@ -161,7 +145,7 @@ GroupChoice: TypeAlias = Annotated[
 ]
 
 
-class PrivilegeDrop(_Spec, frozen=True):
+class PrivilegeDrop(Spec, frozen=True):
     """Whom to become, and everything that changes on the way.
 
     From ``"nobody"``, ``1000``, ``"nobody:nogroup"``, ``"nobody:"`` (the login group), ``":adm"``

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -18,8 +17,9 @@ from abdicate.identity.accounts import AccountDatabase
 from abdicate.plan.grammar import parse_mode
 from abdicate.process.pidlock import PIDFILE_MODE, HeldPidfile, PidLock
 from abdicate.process.pidstatus import PidfileStatus
+from abdicate.specs.base import Spec
 from abdicate.specs.drop import GroupSpec, UserSpec
-from abdicate.specs.fields import GroupRef, UserRef
+from abdicate.specs.fields import AbsolutePath, GroupRef, JsonSchema, UserRef
 
 __all__ = ["PidfileSpec"]
 
@@ -46,7 +46,7 @@ _PidfileMode = Annotated[
 ]
 
 
-class PidfileSpec(BaseModel, frozen=True, extra="forbid", strict=True, validate_default=True):
+class PidfileSpec(Spec, frozen=True):
     """A pidfile: where it is, how it is made, and from whom it may be taken over.
 
     From a path alone, or a mapping of the fields. Nothing is looked up or opened before a
@@ -61,7 +61,13 @@ class PidfileSpec(BaseModel, frozen=True, extra="forbid", strict=True, validate_
         'reused'
     """
 
-    path: str = Field(description="Absolute: a daemon's working directory changes.")
+    short_form: ClassVar[JsonSchema | None] = {
+        "description": "The path of a pidfile, absolute.",
+        "type": "string",
+        "pattern": "^/",
+    }
+
+    path: AbsolutePath = Field(description="Absolute: a daemon's working directory changes.")
     mode: _PidfileMode = Field(
         default=PIDFILE_MODE, description="Permission bits, 0600 to 0644, whatever the umask is."
     )

@@ -1,0 +1,1 @@
+"""Daemons on the real kernel: started by real programs, looked at from outside, and killed."""

@@ -1,0 +1,1 @@
+"""abdicate.platforms beside celery.platforms, its model and oracle."""
