@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
 from harness.needs import may_skip_in_ci, unmet
+
+# No database of examples: a checkout may be another user's, and a run is to depend on nothing else.
+settings.register_profile("abdicate", database=None, deadline=None, print_blob=True)
+settings.load_profile("abdicate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

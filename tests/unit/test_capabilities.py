@@ -214,6 +214,13 @@ class TestSecurebits:
         """Named or not."""
         assert len(set(bits.names())) == int(bits).bit_count()
 
+    @given(bits=securebits, cleared=securebits)
+    def test_clearing_some_keeps_the_others(self, bits: Securebits, cleared: Securebits) -> None:
+        """P27: a newer kernel's too, which Python's ``~`` would lose."""
+        left = bits.without(cleared)
+        assert type(left) is Securebits
+        assert int(left) == int(bits) & ~int(cleared)
+
     @given(bits=securebits)
     def test_they_survive_pickling(self, bits: Securebits) -> None:
         """Unnamed bits too."""
