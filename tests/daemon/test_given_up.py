@@ -62,7 +62,7 @@ def test_a_key_interrupts_the_starter(nursery: Nursery, place: Path) -> None:
     os.killpg(begun.pid, signal.SIGINT)
     started = nursery.finish(begun)
     assert (started.status, started.errors) == (130, b"worker: interrupted\n")
-    assert nursery.orphans() == [daemon]
+    until(lambda: nursery.orphans() == [daemon], "nobody watches it any more")
     (place / "go").touch()
     assert nursery.ended(daemon) == 1
     _is_gone(nursery, place)

@@ -42,6 +42,7 @@ __all__ = [
     "set_thread_gids",
     "set_thread_groups",
     "set_thread_uids",
+    "unshare_directories",
 ]
 
 #: capabilities(7), in the order of linux/capability.h: a name's place is its number.
@@ -93,7 +94,7 @@ _GET_SECUREBITS, _SET_SECUREBITS = 27, 28
 _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS = 38, 39
 _CAP_AMBIENT, _IS_SET, _RAISE, _CLEAR_ALL = 47, 1, 2, 4
 _VERSION_3 = 0x20080522
-_NEWNS, _NEWUSER = 0x00020000, 0x10000000
+_FS, _NEWNS, _NEWUSER = 0x00000200, 0x00020000, 0x10000000
 _BIND, _REC, _PRIVATE, _DETACH = 1 << 12, 1 << 14, 1 << 18, 2
 _SESSION_KEYRING = -3
 
@@ -217,6 +218,11 @@ def set_keep_capabilities(on: bool) -> None:
 def set_no_new_privs() -> None:
     """Let no exec of this thread give privileges any more."""
     _prctl(_SET_NO_NEW_PRIVS, 1)
+
+
+def unshare_directories() -> None:
+    """Have a root directory, a working directory and a umask of this thread's own."""
+    _checked(_libc.unshare(_FS))
 
 
 def set_parent_death_signal(number: int) -> None:

@@ -151,53 +151,95 @@ def test_p29_a_handler_that_raises_again_and_again_is_no_way_out_either() -> Non
 _ACCOUNTS = StaticAccounts([Account("app", Uid(1000), Gid(1000))])
 
 
-def _interrupted_at(line: int) -> tuple[FakeKernel, BaseException | None, bool]:
-    """Drop on the model and raise at the so-manieth line that abdicate's own code runs."""
+class _Interrupts:
+    """Raises at the so-manieth line that abdicate's own code runs, and at a call after that.
+
+    Python runs signal handlers where functions begin and end: that is where the second one comes.
+    """
+
+    def __init__(self, line: int, call: int | None) -> None:
+        self._lines, self._calls = line, call
+        self.struck = 0
+
+    def trace(self, frame: FrameType, event: str, argument: object) -> Trace | None:
+        return self._count_line if _is_ours(frame) else None
+
+    def _count_line(self, frame: FrameType, event: str, argument: object) -> Trace:
+        self._lines -= event == "line"
+        if self._lines == 0:
+            self.struck += 1
+            if self._calls is not None:
+                sys.setprofile(self._count_call)
+            raise _Alarm
+        return self._count_line
+
+    def _count_call(self, frame: FrameType, event: str, argument: object) -> None:
+        if self._calls is not None and _is_ours(frame):
+            self._calls -= 1
+            if self._calls == 0:
+                self.struck += 1
+                raise _Alarm
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    ours = name.startswith("abdicate.") and ".testing" not in name
+    # What is raised in a generator that nobody wants any more is lost.
+    return ours and frame.f_code.co_name != "<genexpr>"
+
+
+def _half_root(interrupts: _Interrupts) -> str | None:
+    """Drop on the model under interrupts, and return what was left if it is neither nor."""
     kernel = FakeKernel.root(groups=(0, 4, 27))
     plan = PrivilegeDrop(user="app").plan(_ACCOUNTS, kernel)
-    left = line
-
-    def trace(frame: FrameType, event: str, argument: object) -> Trace | None:
-        name, code = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if not name.startswith("abdicate.") or ".testing" in name or code == "<genexpr>":
-            return None
-        return count
-
-    def count(frame: FrameType, event: str, argument: object) -> Trace:
-        nonlocal left
-        left -= event == "line"
-        if left == 0:
-            raise _Alarm
-        return count
-
     outcome: BaseException | None = None
-    sys.settrace(trace)
+    sys.settrace(interrupts.trace)
     try:
         execute(plan, kernel)
     except BaseException as error:
         outcome = error
     finally:
         sys.settrace(None)
-    return kernel, outcome, left <= 0
+        sys.setprofile(None)
+    held = kernel.credentials()
+    uid, gid = ResUid.all(Uid(1000)), ResGid.all(Gid(1000))
+    complete = (held.uid, held.gid, held.groups) == (uid, gid, (1000,))
+    untouched = not kernel.calls and not isinstance(outcome, IncompleteDropError)
+    return None if complete or untouched else f"{outcome!r}: {held.uid}, {held.gid}"
 
 
 def test_p29_there_is_no_line_at_which_an_exception_leaves_a_half_root_process() -> None:
     """A signal handler may raise at any line: nothing has changed, or all of it, or it is over."""
-    line, step, halves = 1, 7, []
-    reached = True
-    while reached:
-        kernel, outcome, reached = _interrupted_at(line)
-        held = kernel.credentials()
-        complete = (held.uid, held.gid, held.groups) == (
-            ResUid.all(Uid(1000)),
-            ResGid.all(Gid(1000)),
-            (1000,),
-        )
-        if not complete and (kernel.calls or isinstance(outcome, IncompleteDropError)):
-            halves.append((line, outcome, held.uid, held.gid))
-        line += step
-    assert line > 1000
-    assert halves == []
+    halves = {}
+    for line in range(1, 100_000, 7):
+        interrupts = _Interrupts(line, None)
+        half = _half_root(interrupts)
+        if half is not None:
+            halves[line] = half
+        if not interrupts.struck:
+            assert line > 1000
+            break
+    assert halves == {}
+
+
+# What is raised in a generator that is being closed is lost, and said to be.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_p29_a_second_exception_finds_no_such_place_either() -> None:
+    """After the first, wherever that was: in the handler, in the surrender, in the report.
+
+    Signals are held back in the surrender, and still another thread may take one, which Python
+    then handles in this thread.
+    """
+    halves = {}
+    for line in range(1, 3000, 249):
+        for call in range(1, 1000, 7):
+            interrupts = _Interrupts(line, call)
+            half = _half_root(interrupts)
+            if half is not None:
+                halves[line, call] = half
+            if interrupts.struck < 2:
+                break
+    assert halves == {}
 
 
 _SURRENDER = (

@@ -298,6 +298,26 @@ def test_p31_a_thread_that_may_not_follow_ends_the_process(change: Change) -> No
         in_child(drop)
 
 
+def test_p31_a_thread_with_a_root_directory_of_its_own_does_not_stay_outside(
+    root_directory: str,
+) -> None:
+    """After unshare(CLONE_FS) the root and working directory are a thread's own, unshare(2).
+
+    It is told beforehand, or found afterwards: a thread that still sees the old root is no success.
+    """
+
+    def drop() -> str:
+        as_root_often_starts()
+        _beside(raw.unshare_directories)
+        try:
+            PrivilegeDrop(user="www-data", chroot=root_directory).apply()
+        except (PreflightError, CredentialMismatchError) as error:
+            return str(error)
+        return "a success"
+
+    assert "thread" in in_child(drop)
+
+
 _UNKNOWN_TO_LIBC = r"""
 #define _GNU_SOURCE
 #include <sched.h>
