@@ -146,7 +146,8 @@ class IncompleteDropError(BaseException):
 
     Not an `Exception`: there is no way back after the first change, and a handler that logs
     and goes on would run your code half-root. What could still be given up was given up
-    before this was raised.
+    before this was raised. Signals stay blocked in the thread that raises it, so that nothing
+    that a handler raises can take its place; SIGKILL ends the process all the same.
 
     Attributes:
         report: each step with its outcome, every check with what was expected and observed.

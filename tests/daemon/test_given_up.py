@@ -207,4 +207,4 @@ def test_d1_an_interrupt_between_the_forks_brings_the_program_back_nowhere(
     trace += ["-e", "inject=setsid:signal=INT:when=1"]
     started = nursery.start(source, through=trace)
     assert not (place / "again").exists()
-    assert (started.status == 0) == (place / "ran").exists()
+    assert started.status != 0 or (place / "ran").exists()

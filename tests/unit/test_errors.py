@@ -23,6 +23,7 @@ from abdicate.errors import (
     UnknownGroupError,
     UnknownUserError,
     UnsupportedPlatformError,
+    printable,
     shown,
 )
 from abdicate.plan.report import DropReport
@@ -57,7 +58,7 @@ def _kind(error: BaseException) -> str:
 
 def test_every_error_is_tried_here() -> None:
     """The list above is complete."""
-    public = {name for name in errors.__all__ if name != "shown"}
+    public = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
     assert {_kind(error) for error in _ONE_OF_EACH} == public
 
 
@@ -125,7 +126,7 @@ def test_old_handlers_still_catch_what_they_caught() -> None:
     assert issubclass(UnknownUserError, KeyError)
     assert issubclass(UnknownGroupError, KeyError)
     assert not issubclass(UnknownUserError, UnknownGroupError)
-    assert issubclass(SecurityWarning, RuntimeWarning)
+    assert issubclass(SecurityWarning, UserWarning)
 
 
 def test_a_spec_error_holds_field_value_and_rule() -> None:
@@ -197,3 +198,27 @@ def test_a_value_without_a_usable_repr_is_still_shown() -> None:
         text = str(SpecError("user", value, "a name is text"))
         assert text.isprintable()
         assert text.endswith(": a name is text")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain – text", "plain – text"),
+        ("two\nlines", "two lines"),
+        ("\x1b[2J\r\x07", "\\x1b[2J\\r\\x07"),
+        ("\u2028\u202e\ud800", "\\u2028\\u202e\\ud800"),
+        ("", ""),
+    ],
+    ids=repr,
+)
+def test_what_a_terminal_would_obey_is_escaped(text: str, line: str) -> None:
+    """A name in the account database, or in a file, is not ours."""
+    assert printable(text) == line
+
+
+@given(text=st.text())
+def test_what_is_printable_is_one_line(text: str) -> None:
+    """And stays as it is the second time."""
+    line = printable(text)
+    assert line.isprintable()
+    assert printable(line) == line

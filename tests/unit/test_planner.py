@@ -378,10 +378,11 @@ class TestReached:
         )
         assert planned(APP, policy, situation).steps == ()
 
-    def test_a_user_who_lacks_his_own_gid_only_is_there(self) -> None:
-        """P42: a container's ``USER 1000`` has no groups, and can't call setgroups."""
-        held = holding(1000, 1000, ())
-        plan = planned(APP.replace(groups=gids(1000)), None, surrounding(held))
+    @pytest.mark.parametrize("others", [(), (4,), (4, 27)])
+    def test_a_user_who_lacks_his_own_gid_only_is_there(self, others: tuple[int, ...]) -> None:
+        """P42: a container's ``USER 1000`` has no such group, and can't call setgroups."""
+        held = holding(1000, 1000, others)
+        plan = planned(APP.replace(groups=gids(*others, 1000)), None, surrounding(held))
         assert plan.steps == ()
         assert plan.goal == held
 

@@ -279,10 +279,8 @@ class TestThreads:
         assert reason.startswith(f"3 threads run, and {kinds} would change the calling one alone")
 
     def test_what_libc_does_for_all_threads_is_not(self) -> None:
-        """Groups, gid, uid; umask, directories and limits belong to the process."""
-        policy = _KEEP.replace(
-            umask=0, chroot="/srv", dumpable=True, limits=(ResourceLimit("nofile", 1, 1),)
-        )
+        """Groups, gid, uid; umask, the working directory and limits belong to the process."""
+        policy = _KEEP.replace(umask=0, dumpable=True, limits=(ResourceLimit("nofile", 1, 1),))
         situation = surrounding(threads=3, limits=[ResourceLimit("nofile", 64, 128)])
         assert _reasons(NOBODY, policy, situation) == ()
 

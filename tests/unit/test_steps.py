@@ -111,6 +111,7 @@ def test_what_the_kernel_changes_in_one_thread_says_so() -> None:
     assert {kind for kind, step in STEPS.items() if step.scope == "thread"} == {
         "nice",
         "session-keyring",
+        "root-directory",  # of a thread that did not take its own, clone(2) CLONE_FS
         "bounding-set",
         "keep-capabilities",
         "capabilities",

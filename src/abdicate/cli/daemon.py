@@ -127,6 +127,11 @@ def _stop(lock: PidLock, timeout: float) -> int:
         if time.monotonic() > deadline:
             raise LockFailed(f"process {pid} still runs {timeout:g} s after it was sent TERM")
         time.sleep(_TICK)
+    try:
+        # The command has left it behind, unlocked. Somebody else's by now: it stays.
+        lock.remove_stale()
+    except LockFailed:
+        pass
     say(f"stopped process {pid}")
     return 0
 

@@ -74,7 +74,12 @@ def execute(plan: Plan, kernel: Kernel | None = None) -> Dropped:
         reasons = standing_in_the_way(plan, kernel)
         if reasons:
             raise PreflightError(*reasons)
-        return prove(_Execution(plan, kernel).run())
+        execution = _Execution(plan, kernel)
+        kernel.hold_signals_back()
+        report = execution.run()
+        # Not after a failure: what a handler raises then could take the error's place.
+        kernel.let_signals_come()
+        return prove(report)
     finally:
         kernel.finish()
 

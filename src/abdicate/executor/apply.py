@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import sys
 
 from abdicate.identity.capabilities import CapabilitySet
 from abdicate.plan.plan import Plan
@@ -108,46 +106,25 @@ def surrender(kernel: Kernel, plan: Plan) -> tuple[str, ...]:
             ("empty capability sets", lambda: kernel.set_thread_capabilities(none, none, none)),
             ("no_new_privs", kernel.set_thread_no_new_privs),
         ]
-    answers: list[str | None] = []
-    held_back = _hold_signals_back()
-    try:
-        for _ in range(_TRIES):
-            answers = [_answer(name, call) for name, call in calls]
-            # An interrupt may have come in the place of a call: all of them once more.
-            if None not in answers:
-                break
-    finally:
-        _let_signals_come(held_back)
-    return tuple(answer or "interrupted" for answer in answers)
+    return tuple(_answer(name, call) for name, call in calls)
 
 
-# Times that giving up begins anew, where one interrupt comes after the other.
+# Times that a call is made again, where one interrupt comes after the other.
 _TRIES = 100
 
 
-# In a process with other threads a handler may run all the same: they take the signal, and
-# Python calls the handler in the main thread. Hence the tries.
-
-
-def _hold_signals_back() -> set[signal.Signals | int] | None:
-    if sys.platform == "win32":
-        return None
-    return set(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
-
-
-def _let_signals_come(mask: set[signal.Signals | int] | None) -> None:
-    if sys.platform != "win32" and mask is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _answer(name: str, call: Callable[[], None]) -> str | None:
-    try:
-        call()
-    except OSError as error:
-        return f"{name}: {named(error)}"
-    except BaseException:  # noqa: BLE001 - an interrupt is no reason to keep root
-        return None
-    return f"{name}: done"
+def _answer(name: str, call: Callable[[], None]) -> str:
+    for _ in range(_TRIES):
+        try:
+            call()
+        except OSError as error:
+            return f"{name}: {named(error)}"
+        except BaseException:  # noqa: BLE001, S112 - an interrupt is no reason to keep root
+            # It may have come in the place of the call. Again, now: after the next one it would
+            # not be permitted any more.
+            continue
+        return f"{name}: done"
+    return f"{name}: interrupted"
 
 
 def named(error: BaseException) -> str:

@@ -40,16 +40,20 @@ class IdRange(Value):
 
 
 class UserNamespace(Value):
-    """Which ids exist in this process's user namespace, and whether setgroups(2) is allowed."""
+    """Which ids exist in this process's user namespace, and whether setgroups(2) is allowed.
+
+    ``nested``: it is known not to be the machine's own, whatever its maps look like.
+    """
 
     uids: tuple[IdRange, ...] = (IdRange(0, 0, 2**32 - 1),)
     gids: tuple[IdRange, ...] = (IdRange(0, 0, 2**32 - 1),)
     setgroups_allowed: bool = True
+    nested: bool = False
 
     @property
     def is_initial(self) -> bool:
         """Tell whether this is the machine's own namespace, where some capabilities count alone."""
-        return IdRange(0, 0, 2**32 - 1) in self.uids
+        return not self.nested and IdRange(0, 0, 2**32 - 1) in self.uids
 
     def maps_uid(self, uid: int) -> bool:
         """Tell whether *uid* exists here; setresuid(2) says EINVAL to one that does not."""

@@ -50,6 +50,9 @@ _KEYCTL_NUMBERS = {
     "armv7l": 311,
 }
 
+# linux/proc_ns.h, PROC_USER_INIT_INO: the inode of the machine's own user namespace.
+_INITIAL_USER_NAMESPACE = 0xEFFFFFFD
+
 if sys.platform == "linux":
 
     class LinuxKernel(PosixKernel):
@@ -221,4 +224,10 @@ if sys.platform == "linux":
                     texts.append(file.read())
         except OSError:
             return None
-        return UserNamespace.parse(*texts)
+        return UserNamespace.parse(*texts).replace(nested=_is_nested())
+
+    def _is_nested() -> bool:
+        try:
+            return os.stat("/proc/self/ns/user").st_ino != _INITIAL_USER_NAMESPACE
+        except OSError:
+            return True  # unknown: capabilities that count for the machine are not taken for it

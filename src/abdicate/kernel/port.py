@@ -45,6 +45,21 @@ class Kernel(Protocol):
         """Close what `prepare` opened. It raises nothing, whatever happens."""
         ...
 
+    def hold_signals_back(self) -> None:
+        """Let no handler run in this thread until `let_signals_come`, as far as that works.
+
+        What a handler raises may be an ordinary exception, which a program catches and goes on
+        from; between two steps that would leave it half-root.
+
+        Raises:
+            OSError: it is not allowed. Nothing has changed.
+        """
+        ...
+
+    def let_signals_come(self) -> None:
+        """Let handlers run again: those of what has come meanwhile, now. It raises nothing else."""
+        ...
+
     # Reading.
 
     def situation(self, resources: Iterable[str] = ()) -> Situation:

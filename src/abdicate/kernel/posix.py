@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 
 from abdicate.errors import UnsupportedPlatformError
@@ -60,6 +61,22 @@ else:
 
         def finish(self) -> None:
             """Nothing is held open here."""
+
+        def hold_signals_back(self) -> None:
+            """Block every signal in this thread that can be, pthread_sigmask(3).
+
+            In a process with other threads Python may call a handler all the same: they take
+            the signal, and the main thread runs the handler.
+            """
+            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+        def let_signals_come(self) -> None:
+            """Restore the mask as `hold_signals_back` found it."""
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            except OSError:
+                # The drop is done, and this is no reason to say that it is not.
+                return
 
         def situation(self, resources: Iterable[str] = ()) -> Situation:
             """Return what surrounds this process."""

@@ -167,7 +167,8 @@ def _goal_groups(identity: Identity, prior: Credentials) -> tuple[Gid, ...]:
     may_set = prior.capabilities is not None and Capability.SETGID in prior.capabilities.effective
     lacking = set(identity.groups) - set(prior.groups)
     surplus = set(prior.groups) - set(identity.groups)
-    own = prior.gid == ResGid.all(identity.gid) and lacking <= {identity.gid} and not surplus
+    same = prior.uid == ResUid.all(identity.uid) and prior.gid == ResGid.all(identity.gid)
+    own = same and lacking <= {identity.gid} and not surplus
     return prior.groups if own and not may_set and 0 not in prior.uid else identity.groups
 
 

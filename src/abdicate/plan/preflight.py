@@ -9,7 +9,7 @@ from __future__ import annotations
 from abdicate.identity.capabilities import Capability, CapabilitySets, Securebits
 from abdicate.identity.credentials import Credentials
 from abdicate.identity.ids import Gid, Uid
-from abdicate.identity.situation import ResourceLimit, Situation
+from abdicate.identity.situation import OVERFLOW_ID, ResourceLimit, Situation
 from abdicate.plan.plan import Plan
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.rules import after
@@ -167,6 +167,7 @@ def _groups(step: SetGroups, now: Credentials, situation: Situation) -> Iterator
         yield (
             f"the supplementary groups can't change from {_numbers(now.groups)} to "
             f"{_numbers(step.groups)} without {Capability.SETGID}, {_lacking(now)}"
+            f"{_hidden(now, situation)}"
         )
     if namespace is not None and not namespace.setgroups_allowed:
         yield (
@@ -179,6 +180,12 @@ def _groups(step: SetGroups, now: Credentials, situation: Situation) -> Iterator
             f"{situation.groups_max} (NGROUPS_MAX)"
         )
     yield from _unmapped_gids(step.groups, situation)
+
+
+def _hidden(now: Credentials, situation: Situation) -> str:
+    if not any(map(situation.may_hide, now.groups)):
+        return ""
+    return f"; and {OVERFLOW_ID} may stand for a group that this user namespace does not map"
 
 
 def _unmapped_uid(uid: Uid, situation: Situation) -> Iterator[str]:

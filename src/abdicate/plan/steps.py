@@ -112,6 +112,8 @@ class ChangeRoot(Step):
 
     kind: ClassVar[str] = "root-directory"
     call: ClassVar[str] = "chroot"
+    # Threads share it, unless one has taken its own, clone(2) CLONE_FS; no file tells which.
+    scope: ClassVar[Literal["process", "thread"]] = "thread"
     reason: ClassVar[str] = (
         "needs CAP_SYS_CHROOT; every name was resolved before, outside; "
         'without the chdir to "/" behind it the process would still stand outside'

@@ -198,10 +198,11 @@ else:
         # No handler of the program's may run from here in a process that is not to be one of it.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         # Who ignores it never learns how a child ended, wait(2).
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             watcher = os.fork()
         except OSError:
+            signal.signal(signal.SIGCHLD, children)
             os.close(hearing)
             os.close(speaking)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)

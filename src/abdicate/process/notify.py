@@ -59,6 +59,8 @@ class Notifier:
         if line is None:
             return
         try:
+            # A manager whose queue is full is not waited for either.
+            line.setblocking(False)
             line.send(f"READY=1\nMAINPID={os.getpid()}\n".encode())
         except OSError:
             return

@@ -81,6 +81,12 @@ class Process:
         self._enter("finish")
         self._proc_is_open = False
 
+    def hold_signals_back(self) -> None:
+        """Nothing: the signals of the test are its own."""
+
+    def let_signals_come(self) -> None:
+        """Nothing."""
+
     def situation(self, resources: Iterable[str] = ()) -> Situation:
         """Return what surrounds the process."""
         self._enter("situation")
