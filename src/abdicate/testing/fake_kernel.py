@@ -42,6 +42,8 @@ _READING = frozenset(
         "directory_id",
         "environment",
         "finish",
+        "hold_signals_back",
+        "let_signals_come",
         "nice",
         "obstacle",
         "parent",

@@ -82,10 +82,12 @@ class Process:
         self._proc_is_open = False
 
     def hold_signals_back(self) -> None:
-        """Nothing: the signals of the test are its own."""
+        """Do nothing: the signals of a test are its own."""
+        self._enter("hold_signals_back")
 
     def let_signals_come(self) -> None:
-        """Nothing."""
+        """Do nothing, likewise."""
+        self._enter("let_signals_come")
 
     def situation(self, resources: Iterable[str] = ()) -> Situation:
         """Return what surrounds the process."""
