@@ -244,6 +244,10 @@ def test_d15_a_directory_that_may_not_be_entered(nursery: Nursery, place: Path) 
         nursery,
         'Daemon(workdir=PLACE + "/closed")',
         prepare="""
+# Loaded first: as that user they may be out of reach.
+import grp, pwd
+from abdicate.kernel import system_kernel
+system_kernel().situation(["nofile"])
 if os.geteuid() == 0:
     os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 """,
@@ -271,6 +275,10 @@ def test_d15_a_user_that_this_process_may_not_become(nursery: Nursery) -> None:
         nursery,
         f'Daemon({_ELSEWHERE}, drop=DropRequest(parse_owner("54321:54321")))',
         prepare="""
+# Loaded first: as that user they may be out of reach.
+import grp, pwd
+from abdicate.kernel import system_kernel
+system_kernel().situation(["nofile"])
 if os.geteuid() == 0:
     os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 """,
