@@ -34,7 +34,8 @@ def _at_a_terminal(*words: str, **environment: str) -> str:
     return shown.decode()
 
 
-_EXPLAIN = ("explain", "--user", "nobody", "--keep-env")
+# Nobody that any test runs as: there is something to explain.
+_EXPLAIN = ("explain", "--user", "65533:65533", "--keep-env")
 
 
 @pytest.mark.needs("rich")

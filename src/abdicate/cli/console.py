@@ -43,8 +43,13 @@ def say(text: str) -> None:
         raise OSError(errno.EBADF, "standard output is closed")
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         text = _coloured(text)
-    sys.stdout.write(text.rstrip("\n") + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # What is left in the buffer would fail once more as Python exits, with another status.
+        _silence(1)
+        raise
 
 
 # What is wrong in red, what was done in green, reasons aside: for people, on a terminal.
