@@ -89,7 +89,7 @@ def _fill(*numbers: int) -> None:
 
 @refusals
 @pytest.mark.needs("linux")
-def test_every_descriptor_is_closed(refusal: int | None) -> None:
+def test_d2_every_descriptor_is_closed(refusal: int | None) -> None:
     """D2: with close_range refused, through the descriptor directory."""
 
     def child() -> None:
@@ -102,7 +102,7 @@ def test_every_descriptor_is_closed(refusal: int | None) -> None:
 
 @refusals
 @pytest.mark.needs("linux")
-def test_what_is_kept_stays_open(refusal: int | None) -> None:
+def test_d2_what_is_kept_stays_open(refusal: int | None) -> None:
     """D2: numbers, and objects that have one; what isn't open doesn't become so."""
 
     def child() -> None:
@@ -155,7 +155,7 @@ def test_afterwards_is_open_what_was_open_and_is_kept(
 
 @refusals
 @pytest.mark.needs("linux")
-def test_descriptors_above_a_lowered_limit_are_closed(refusal: int | None) -> None:
+def test_d2_descriptors_above_a_lowered_limit_are_closed(refusal: int | None) -> None:
     """D2: celery 5.6 leaks them."""
 
     def child() -> None:
@@ -169,7 +169,7 @@ def test_descriptors_above_a_lowered_limit_are_closed(refusal: int | None) -> No
 
 @refusals
 @pytest.mark.needs("linux")
-def test_a_full_table_is_closed_too(refusal: int | None) -> None:
+def test_d2_a_full_table_is_closed_too(refusal: int | None) -> None:
     """D2: reading the directory takes a descriptor, and there is none to be had."""
 
     def child() -> None:
@@ -209,7 +209,7 @@ def _without_proc(directory: Path) -> None:
 
 
 @pytest.mark.needs("linux", "root", "CAP_SYS_CHROOT")
-def test_without_proc_the_ranges_are_closed(tmp_path: Path) -> None:
+def test_d2_without_proc_the_ranges_are_closed(tmp_path: Path) -> None:
     """D2, P44: in a chroot, close_range is all there is, and enough."""
 
     def child() -> None:
@@ -224,7 +224,7 @@ def test_without_proc_the_ranges_are_closed(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("linux", "root", "CAP_SYS_CHROOT")
-def test_with_neither_proc_nor_close_range_it_says_what_it_can_see(tmp_path: Path) -> None:
+def test_d2_with_neither_proc_nor_close_range_it_says_what_it_can_see(tmp_path: Path) -> None:
     """D2: each number up to the hard limit, and a warning that higher ones are not seen."""
 
     def child() -> None:
@@ -284,7 +284,7 @@ def _calls(limit: int, opened: int, action: str, refused: str = "", *, log: Path
 
 
 @pytest.mark.needs("linux", "strace")
-def test_closing_costs_the_same_at_the_highest_limit(tmp_path: Path) -> None:
+def test_d2_closing_costs_the_same_at_the_highest_limit(tmp_path: Path) -> None:
     """D2: one close_range above what is kept; celery took seconds at 2^20."""
     calls = _calls(1024, 10, "close", log=tmp_path / "log")
     assert calls.count("close_range") == 1
@@ -293,7 +293,7 @@ def test_closing_costs_the_same_at_the_highest_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("linux", "strace")
-def test_closing_without_close_range_costs_the_same_at_the_highest_limit(tmp_path: Path) -> None:
+def test_d2_closing_without_close_range_costs_the_same_at_the_highest_limit(tmp_path: Path) -> None:
     """D2: one close for each that is open, and a few to list them; not one for each number."""
     calls = _calls(1024, 10, "close", "refused", log=tmp_path / "log")
     assert 10 <= calls.count("close") <= 20
@@ -303,7 +303,7 @@ def test_closing_without_close_range_costs_the_same_at_the_highest_limit(tmp_pat
 
 @pytest.mark.needs("linux", "strace")
 @pytest.mark.parametrize("opened", [10, 500])
-def test_finding_costs_the_same_at_the_highest_limit(tmp_path: Path, opened: int) -> None:
+def test_d2_finding_costs_the_same_at_the_highest_limit(tmp_path: Path, opened: int) -> None:
     """D2, D3: one fstat for each that is open."""
     calls = _calls(1024, opened, "find", log=tmp_path / "log")
     assert len(calls) <= opened + 30
@@ -340,7 +340,7 @@ def test_listing_works_with_the_standard_ones_closed() -> None:
 
 @pytest.mark.parametrize("closed", [(), (0,), (0, 1, 2)])
 @pytest.mark.needs("linux", "root", "CAP_SYS_CHROOT")
-def test_a_directory_that_does_not_list_its_own_descriptor_is_not_trusted(
+def test_d2_a_directory_that_does_not_list_its_own_descriptor_is_not_trusted(
     tmp_path: Path, closed: tuple[int, ...]
 ) -> None:
     """D2: on FreeBSD without fdescfs, /dev/fd has 0, 1 and 2, and never another."""
@@ -360,7 +360,7 @@ def test_a_directory_that_does_not_list_its_own_descriptor_is_not_trusted(
 
 
 @pytest.mark.needs("linux")
-def test_listing_with_no_descriptor_free_says_what_it_can_see() -> None:
+def test_d2_listing_with_no_descriptor_free_says_what_it_can_see() -> None:
     """D2: each number below the hard limit is looked at, and the rest is named unseen."""
 
     def child() -> list[int]:
@@ -378,7 +378,7 @@ def test_listing_with_no_descriptor_free_says_what_it_can_see() -> None:
     assert in_child(child)
 
 
-def test_descriptors_are_found_by_path(tmp_path: Path) -> None:
+def test_d3_descriptors_are_found_by_path(tmp_path: Path) -> None:
     """D3: all of them: of hard links, of symlinks, and duplicates."""
     wanted, other, hard, soft = (tmp_path / name for name in ("wanted", "other", "hard", "soft"))
     wanted.touch()
@@ -410,7 +410,7 @@ def test_a_number_is_not_a_path() -> None:
         fd_by_path([0])  # type: ignore[list-item]  # what is tested
 
 
-def test_a_fifo_without_a_reader_does_not_hang(tmp_path: Path) -> None:
+def test_d3_a_fifo_without_a_reader_does_not_hang(tmp_path: Path) -> None:
     """D3: celery opens it, and waits for a writer for ever."""
     os.mkfifo(tmp_path / "fifo")
 
@@ -423,7 +423,7 @@ def test_a_fifo_without_a_reader_does_not_hang(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("linux")
-def test_finding_opens_no_file(tmp_path: Path) -> None:
+def test_d3_finding_opens_no_file(tmp_path: Path) -> None:
     """D3: a file that this user may not read is found; a terminal or tape doesn't act."""
     (tmp_path / "secret").touch()
 
@@ -497,7 +497,7 @@ def test_what_cannot_be_asked_is_none(thing: object) -> None:
 
 
 @pytest.mark.needs("linux")
-def test_redirecting_leaks_no_descriptor() -> None:
+def test_d5_redirecting_leaks_no_descriptor() -> None:
     """D5: celery leaves three of /dev/null behind."""
 
     def child() -> tuple[list[int], list[int], list[str]]:
@@ -559,7 +559,7 @@ def test_a_program_executed_afterwards_inherits_them() -> None:
 
 
 @pytest.mark.needs("root", "CAP_SYS_CHROOT")
-def test_a_plain_file_in_the_place_of_the_device_is_refused(tmp_path: Path) -> None:
+def test_d5_a_plain_file_in_the_place_of_the_device_is_refused(tmp_path: Path) -> None:
     """D5: in a chroot it would collect what the daemon prints until the disk is full."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "null").touch()

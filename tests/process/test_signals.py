@@ -91,12 +91,12 @@ def test_an_unknown_signal_is_every_error_that_celery_raises_for_one() -> None:
         (9, "KILL"),
     ],
 )
-def test_a_number_with_several_names_has_the_usual_one(number: int, name: str) -> None:
+def test_d12_a_number_with_several_names_has_the_usual_one(number: int, name: str) -> None:
     """D12: CHLD and not CLD, ABRT and not IOT, IO and not POLL."""
     assert signal_name(number) == name
 
 
-def test_names_are_the_same_under_every_hash_seed() -> None:
+def test_d12_names_are_the_same_under_every_hash_seed() -> None:
     """D12: celery's name of 17 is CHLD or CLD, by PYTHONHASHSEED."""
     program = """
 from abdicate.process.signals import SIGMAP, signal_name
@@ -127,14 +127,14 @@ print(SIGMAP, [signal_name(number) for number in sorted(signal.valid_signals())]
         ("RTMAX", "SIGRTMAX"),
     ],
 )
-def test_real_time_signals_have_names(name: str, number: str | tuple[str, int]) -> None:
+def test_d12_real_time_signals_have_names(name: str, number: str | tuple[str, int]) -> None:
     """D12: RTMIN+3, as kill -l and systemd write it."""
     base, offset = (number, 0) if isinstance(number, str) else number
     assert signals.signum(name) == getattr(signal, base) + offset
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="needs real-time signals")
-def test_a_real_time_signal_is_named_from_the_lowest() -> None:
+def test_d12_a_real_time_signal_is_named_from_the_lowest() -> None:
     """D12: celery knows the first and the last only."""
     assert signal_name(signal.SIGRTMIN + 3) == "RTMIN+3"
     assert signal_name(signal.SIGRTMIN) == "RTMIN"

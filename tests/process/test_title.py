@@ -71,7 +71,7 @@ assert open("/proc/self/cmdline").read() == before
     _python(program)
 
 
-def test_setproctitle_is_imported_when_a_title_is_first_set(recorder: Path) -> None:
+def test_d14_setproctitle_is_imported_when_a_title_is_first_set(recorder: Path) -> None:
     """D14: imported before a fork, it breaks the child on macOS."""
     program = """
 import os
@@ -122,7 +122,7 @@ print(set_mp_process_title("app", hostname=""))
     ]
 
 
-def test_multiprocessing_is_not_imported_for_it() -> None:
+def test_d14_multiprocessing_is_not_imported_for_it() -> None:
     """D14: only what is loaded already is asked."""
     program = """
 import sys
