@@ -47,7 +47,9 @@ def find(command: str, plan: Plan, *, start: str | None = None) -> str:
             blocked = find_obstacle(path, effective_reach(plan), root=root)
         if blocked is None:
             return path
-        if not blocked.missing and refusal is None:
+        # What can't be seen in a folder of PATH was not asked for: most likely there is nothing.
+        passed_over = blocked.missing or (blocked.unseen and "/" not in command)
+        if not passed_over and refusal is None:
             refusal = blocked
     if refusal is None:
         raise Refusal(f"there is no command {shown(command)}", EXIT_NOT_FOUND)

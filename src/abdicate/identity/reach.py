@@ -26,10 +26,15 @@ _LINE = 256  # BINPRM_BUF_SIZE: what the kernel reads of a "#!" line, execve(2)
 
 
 class Obstacle(Value):
-    """Why a path can't be executed or entered. ``missing``: because there is no such file."""
+    """Why a path can't be executed or entered.
+
+    ``missing``: because there is no such file. ``unseen``: this process may not look there, so
+    whether there is one is not known.
+    """
 
     reason: str
     missing: bool = False
+    unseen: bool = False
 
     def __str__(self) -> str:
         return self.reason
@@ -126,7 +131,7 @@ class _Walk:
     def _refused(self, error: OSError) -> Obstacle:
         missing = error.errno == errno.ENOENT
         said = "does not exist" if missing else f"can't be looked at: {error.strerror}"
-        return Obstacle(f"{self._shown} {said}", missing)
+        return Obstacle(f"{self._shown} {said}", missing, error.errno == errno.EACCES)
 
     def _search(self) -> Obstacle | None:
         try:
