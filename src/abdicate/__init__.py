@@ -44,9 +44,12 @@ if TYPE_CHECKING:
     from abdicate.process.pidlock import HeldPidfile, PidLock
     from abdicate.rehearsal import Rehearsal, rehearse
     from abdicate.request import DropRequest
+    from abdicate.service import Service, Suppression
+    from abdicate.specs.config import Config, load_config
     from abdicate.specs.daemon import DaemonSpec
     from abdicate.specs.drop import GroupSpec, PrivilegeDrop, UserSpec
     from abdicate.specs.pidfile import PidfileSpec
+    from abdicate.specs.profile import Profile
 
 __all__ = [
     "AbdicateError",
@@ -55,6 +58,8 @@ __all__ = [
     "Capability",
     "CapabilitySet",
     "CapabilitySets",
+    "Config",
+    "Config",
     "CredentialMismatchError",
     "Credentials",
     "Daemon",
@@ -78,6 +83,7 @@ __all__ = [
     "PreflightError",
     "PrivilegeDrop",
     "PrivilegeRegainableError",
+    "Profile",
     "Rehearsal",
     "ResGid",
     "ResUid",
@@ -86,7 +92,9 @@ __all__ = [
     "Securebits",
     "SecurityError",
     "SecurityWarning",
+    "Service",
     "SpecError",
+    "Suppression",
     "SystemAccounts",
     "Uid",
     "UnknownGroupError",
@@ -95,6 +103,7 @@ __all__ = [
     "UserName",
     "UserSpec",
     "execute",
+    "load_config",
     "plan_drop",
     "rehearse",
     "system_kernel",
@@ -122,9 +131,12 @@ _HOMES = {
     "abdicate.process.pidlock": "HeldPidfile PidLock",
     "abdicate.rehearsal": "Rehearsal rehearse",
     "abdicate.request": "DropRequest",
+    "abdicate.service": "Service Suppression",
+    "abdicate.specs.config": "Config load_config",
     "abdicate.specs.daemon": "DaemonSpec",
     "abdicate.specs.drop": "GroupSpec PrivilegeDrop UserSpec",
     "abdicate.specs.pidfile": "PidfileSpec",
+    "abdicate.specs.profile": "Profile",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -29,6 +29,10 @@ _COMMANDS = {
     "rehearse": "really carry the plan out, in a child, and report",
     "daemon": "start a command as a daemon, and tell whether it started",
     "show": "show what a process holds",
+    "check": "judge a config file: errors and findings",
+    "audit": "compare running processes with the profile that they should follow",
+    "export": "write a profile for systemd, Kubernetes, OCI, Docker or setpriv",
+    "schema": "print the JSON Schema of the config file",
 }
 
 _EXECUTING = ("run", "daemon")

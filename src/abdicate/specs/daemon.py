@@ -8,15 +8,48 @@ from pydantic import Field, model_validator
 
 from abdicate.identity.accounts import AccountDatabase
 from abdicate.process.daemon import Daemon, RunningDaemon
+from abdicate.request import DropRequest
 from abdicate.specs.base import Spec
 from abdicate.specs.drop import PrivilegeDrop
 from abdicate.specs.fields import AbsolutePath, Mode
 from abdicate.specs.pidfile import PidfileSpec
 
-__all__ = ["DaemonSpec"]
+__all__ = ["DaemonSettings", "DaemonSpec"]
 
 
-class DaemonSpec(Spec, frozen=True):
+class DaemonSettings(Spec, frozen=True):
+    """How a program becomes a daemon, whoever it becomes on the way."""
+
+    logfile: AbsolutePath | None = Field(
+        default=None, description="Standard output and error, absolute; None: /dev/null."
+    )
+    umask: Mode = Field(default=0o022, description="The umask.")
+    workdir: AbsolutePath = Field(default="/", description="The directory to go to, absolute.")
+    detach: bool = Field(default=True, description="False: stay in the foreground.")
+    ready: Literal["after set-up", "by hand"] = Field(
+        default="after set-up", description="When the starter is told that the daemon started."
+    )
+
+    def settings(self, drop: DropRequest | None) -> Daemon:
+        """Return the same in the standard library's terms, without a pidfile.
+
+        Args:
+            drop: whom to become; None: nobody else.
+
+        Raises:
+            SpecError: a field is out of its range, or does not go with the drop.
+        """
+        return Daemon(
+            drop=drop,
+            logfile=self.logfile,
+            umask=int(self.umask),
+            workdir=self.workdir,
+            detach=self.detach,
+            ready=self.ready,
+        )
+
+
+class DaemonSpec(DaemonSettings, frozen=True):
     """How a program becomes a daemon, and whom it becomes on the way.
 
     Nothing is looked up or opened before `daemon` or `start`.
@@ -31,15 +64,6 @@ class DaemonSpec(Spec, frozen=True):
         default=None, description="Taken before the drop, held while the daemon runs."
     )
     drop: PrivilegeDrop | None = Field(default=None, description="Whom to become; None: nobody.")
-    logfile: AbsolutePath | None = Field(
-        default=None, description="Standard output and error, absolute; None: /dev/null."
-    )
-    umask: Mode = Field(default=0o022, description="The umask.")
-    workdir: AbsolutePath = Field(default="/", description="The directory to go to, absolute.")
-    detach: bool = Field(default=True, description="False: stay in the foreground.")
-    ready: Literal["after set-up", "by hand"] = Field(
-        default="after set-up", description="When the starter is told that the daemon started."
-    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> DaemonSpec:
@@ -57,14 +81,7 @@ class DaemonSpec(Spec, frozen=True):
         return self._without_pidfile().replace(pidfile=lock)
 
     def _without_pidfile(self) -> Daemon:
-        return Daemon(
-            drop=None if self.drop is None else self.drop.request(),
-            logfile=self.logfile,
-            umask=int(self.umask),
-            workdir=self.workdir,
-            detach=self.detach,
-            ready=self.ready,
-        )
+        return self.settings(None if self.drop is None else self.drop.request())
 
     def start(self, accounts: AccountDatabase | None = None) -> RunningDaemon:
         """Become a daemon: `Daemon.start`. With ``detach``, this returns in the daemon alone.

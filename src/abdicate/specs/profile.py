@@ -1,0 +1,65 @@
+"""`Profile`: one service in a config file: drop, pidfile, daemon, title and command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, model_validator
+
+from abdicate.identity.accounts import AccountDatabase
+from abdicate.service import Service, Suppression
+from abdicate.specs.base import Spec
+from abdicate.specs.daemon import DaemonSettings
+from abdicate.specs.drop import PrivilegeDrop
+from abdicate.specs.pidfile import PidfileSpec
+
+__all__ = ["Profile"]
+
+
+class Profile(Spec, frozen=True):
+    """What one service is: whom it becomes, what it holds, what it executes.
+
+    Nothing is looked up or opened before a method is called.
+    """
+
+    name: str = Field(description="The profile's name: the key under which it stands.")
+    description: str | None = Field(default=None, description="What it is for, in words.")
+    drop: PrivilegeDrop = Field(description="Whom to become.")
+    pidfile: PidfileSpec | None = Field(default=None, description="Held while it runs.")
+    daemon: DaemonSettings | None = Field(
+        default=None, description="How it detaches; absent: it stays in the foreground."
+    )
+    title: str | None = Field(default=None, description="The process title.")
+    exec: tuple[str, ...] = Field(
+        default=(), strict=False, description="The command that is executed, and its arguments."
+    )
+    ignore: Mapping[str, str] = Field(
+        default_factory=dict, description="Accepted findings: their codes, each with a reason."
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Profile:
+        self._service(None)
+        return self
+
+    def service(self, accounts: AccountDatabase | None = None) -> Service:
+        """Return the same in the standard library's terms, the pidfile's owner looked up.
+
+        Raises:
+            UnknownUserError, UnknownGroupError: the pidfile's owner or group does not exist.
+        """
+        return self._service(accounts, lookup=True)
+
+    def _service(self, accounts: AccountDatabase | None, *, lookup: bool = False) -> Service:
+        drop = self.drop.request()
+        lock = self.pidfile.lock(accounts) if lookup and self.pidfile is not None else None
+        daemon = None if self.daemon is None else self.daemon.settings(drop).replace(pidfile=lock)
+        return Service(
+            name=self.name,
+            drop=drop,
+            pidfile=lock,
+            daemon=daemon,
+            title=self.title,
+            command=self.exec,
+            suppressed=tuple(Suppression(*entry) for entry in self.ignore.items()),
+        )
