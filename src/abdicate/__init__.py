@@ -59,7 +59,6 @@ __all__ = [
     "CapabilitySet",
     "CapabilitySets",
     "Config",
-    "Config",
     "CredentialMismatchError",
     "Credentials",
     "Daemon",
