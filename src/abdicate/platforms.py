@@ -11,19 +11,7 @@ import os
 import sys
 
 from abdicate.errors import LockFailed, SecurityError, SecurityWarning
-from abdicate.process.context import DAEMON_WORKDIR, DaemonContext, detached
-from abdicate.process.descriptors import close_open_fds, fd_by_path, get_fdmax, isatty
-from abdicate.process.errnos import get_errno_name, ignore_errno
 from abdicate.process.exits import EX_CANTCREAT, EX_FAILURE, EX_OK, EX_UNAVAILABLE, EX_USAGE
-from abdicate.process.pidfile import (
-    PIDFILE_FLAGS,
-    PIDFILE_MODE,
-    PIDLOCKED,
-    PIDFile,
-    Pidfile,
-    _create_pidlock,  # noqa: F401 - a private name, and of the contract
-    create_pidlock,
-)
 from abdicate.process.privileges import (
     ROOT_DISALLOWED,
     ROOT_DISCOURAGED,
@@ -36,22 +24,35 @@ from abdicate.process.privileges import (
     setgroups,
     setuid,
 )
-from abdicate.process.signals import (
-    SIGMAP,
-    SIGNAMES,
-    Signals,
-    get_signal,
-    ignore_signal,
-    install_signal_handler,
-    reset_signal,
-    signal_name,
-    signals,
-)
-from abdicate.process.title import set_mp_process_title, set_process_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from abdicate.process.context import DAEMON_WORKDIR, DaemonContext, detached
+    from abdicate.process.descriptors import close_open_fds, fd_by_path, get_fdmax, isatty
+    from abdicate.process.errnos import get_errno_name, ignore_errno
+    from abdicate.process.pidfile import (
+        PIDFILE_FLAGS,
+        PIDFILE_MODE,
+        PIDLOCKED,
+        PIDFile,
+        Pidfile,
+        _create_pidlock,  # noqa: F401 - a private name, and of the contract
+        create_pidlock,
+    )
+    from abdicate.process.signals import (
+        SIGMAP,
+        SIGNAMES,
+        Signals,
+        get_signal,
+        ignore_signal,
+        install_signal_handler,
+        reset_signal,
+        signal_name,
+        signals,
+    )
+    from abdicate.process.title import set_mp_process_title, set_process_title
 
 __all__ = [
     "DAEMON_WORKDIR",
@@ -106,6 +107,40 @@ __all__ = [
     "strargv",
 ]
 
+# Rooms that a plain drop does not enter; each is loaded with the first of its names (PEP 562).
+# What drops privileges is loaded at once, above: it is called where a chroot may have put the
+# interpreter's files out of reach.
+_HOMES = {
+    "context": "DAEMON_WORKDIR DaemonContext detached",
+    "descriptors": "close_open_fds fd_by_path get_fdmax isatty",
+    "errnos": "get_errno_name ignore_errno",
+    "pidfile": (
+        "PIDFILE_FLAGS PIDFILE_MODE PIDLOCKED PIDFile Pidfile _create_pidlock create_pidlock"
+    ),
+    "signals": (
+        "SIGMAP SIGNAMES Signals get_signal ignore_signal install_signal_handler reset_signal "
+        "signal_name signals"
+    ),
+    "title": "set_mp_process_title set_process_title",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'abdicate.platforms' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"abdicate.process.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})
+
+
 if sys.platform == "win32":
     SYSTEM = "Windows"
 else:
@@ -132,6 +167,8 @@ def set_pdeathsig(name: str | int) -> None:
     Raises:
         ValueError: this platform has no such signal; also a `KeyError`.
     """
+    from abdicate.process.signals import signals
+
     number = signals.signum(name)
     if sys.platform == "linux":
         from abdicate.kernel import system_kernel
