@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from abdicate.errors import (
         AbdicateError,
+        ConfigError,
+        ConfigProblem,
         CredentialMismatchError,
         IncompleteDropError,
         LockFailed,
@@ -59,6 +61,8 @@ __all__ = [
     "CapabilitySet",
     "CapabilitySets",
     "Config",
+    "ConfigError",
+    "ConfigProblem",
     "CredentialMismatchError",
     "Credentials",
     "Daemon",
@@ -110,9 +114,9 @@ __all__ = [
 
 _HOMES = {
     "abdicate.errors": (
-        "AbdicateError CredentialMismatchError IncompleteDropError LockFailed PreflightError "
-        "PrivilegeRegainableError SecurityError SecurityWarning SpecError UnknownGroupError "
-        "UnknownUserError UnsupportedPlatformError"
+        "AbdicateError ConfigError ConfigProblem CredentialMismatchError IncompleteDropError "
+        "LockFailed PreflightError PrivilegeRegainableError SecurityError SecurityWarning "
+        "SpecError UnknownGroupError UnknownUserError UnsupportedPlatformError"
     ),
     "abdicate.executor": "Dropped execute",
     "abdicate.identity.accounts": "Account AccountDatabase Group SystemAccounts",

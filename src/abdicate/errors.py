@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbdicateError",
+    "ConfigError",
+    "ConfigProblem",
     "CredentialMismatchError",
     "IncompleteDropError",
     "LockFailed",
@@ -82,6 +84,44 @@ class SpecError(AbdicateError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.field} {shown(self.value)}: {self.rule}"
+
+
+class ConfigProblem:
+    """One fault of a config file.
+
+    Attributes:
+        path: the file.
+        line: where, counted from 1; None where the format does not tell.
+        key: the path of the key, as ``"profiles.web.drop.user"``; empty for the whole file.
+        rule: what is wrong with it, and what is wanted.
+    """
+
+    __slots__ = ("key", "line", "path", "rule")
+
+    def __init__(self, path: str, line: int | None, key: str, rule: str) -> None:
+        self.path = path
+        self.line = line
+        self.key = key
+        self.rule = rule
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return printable(f"{place}: {_cut(self.key, 120)}{self.key and ': '}{self.rule}")
+
+
+class ConfigError(AbdicateError, ValueError):
+    """A config file can't be read, or says what no profile may say.
+
+    Attributes:
+        problems: every fault that was found, in the order of the file.
+    """
+
+    def __init__(self, *problems: ConfigProblem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 class _UnknownAccountError(AbdicateError, KeyError):

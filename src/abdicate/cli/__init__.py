@@ -12,7 +12,7 @@ import signal
 import sys
 
 from abdicate.cli.console import Refusal, UsageError, complain, prepare, say
-from abdicate.errors import AbdicateError, IncompleteDropError, shown
+from abdicate.errors import AbdicateError, ConfigError, IncompleteDropError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         complain(name, what or str(error))
+        return EXIT_FAILURE
+    except ConfigError as error:
+        for problem in error.problems:
+            complain(name, str(problem))
         return EXIT_FAILURE
     except (AbdicateError, IncompleteDropError) as error:
         complain(name, str(error))

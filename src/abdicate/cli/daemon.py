@@ -14,8 +14,8 @@ from abdicate.cli.options import (
     add_drop_options,
     command_of,
     refuse_what_an_exec_undoes,
-    request,
 )
+from abdicate.cli.profiles import asked, service
 from abdicate.cli.target import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, find, undo_locale_coercion
 from abdicate.errors import LockFailed, PreflightError
 from abdicate.executor import standing_in_the_way
@@ -28,6 +28,9 @@ from abdicate.process.pidstatus import HeldBy, HeldByUnknown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from abdicate.request import DropRequest
+    from abdicate.service import Service
 
 __all__ = ["main", "parser"]
 
@@ -66,33 +69,27 @@ def parser() -> Parser:
 
 def main(words: list[str]) -> int:
     """Start, stop or look. Return 0 for done, or "it runs"; 1 for "it does not"."""
-    options = parser().parse_args(words)
+    known = parser()
+    options = known.parse_args(words)
     if options.stop or options.status:
         return _look(options)
-    return _start(options)
+    return _start(known, options)
 
 
-def _start(options: Namespace) -> int:
-    command = command_of("daemon", options)
-    refuse_what_an_exec_undoes(options)
+def _start(known: Parser, options: Namespace) -> int:
+    drop, found = asked(known, options, "pidfile", "logfile", "foreground")
+    command = command_of("daemon", options, found)
+    refuse_what_an_exec_undoes(drop.policy)
     kernel = system_kernel()
-    drop = request(options)
     plan = drop.plan(kernel=kernel)
     if reasons := standing_in_the_way(plan, kernel):
         raise PreflightError(*reasons)
-    path = find(command[0], plan, start=_WORKDIR)
+    start = _WORKDIR if found is None or found.daemon is None else found.daemon.workdir
+    path = find(command[0], plan, start=start)
     undo_locale_coercion()
     # The name under which the starter tells what went wrong in the daemon.
     sys.argv[0] = "abdicate daemon"
-    daemon = Daemon(
-        pidfile=_lock(options),
-        drop=drop,
-        logfile=None if options.logfile is None else os.path.abspath(options.logfile),
-        umask=parse_mode(_UMASK if options.umask is None else options.umask, field="--umask"),
-        workdir=_WORKDIR,
-        detach=not options.foreground,
-        ready="by hand",
-    )
+    daemon = _asked_by_options(options, drop) if found is None else _asked_by(found)
     with daemon.start() as running:
         try:
             running.execute(path, command)
@@ -102,8 +99,31 @@ def _start(options: Namespace) -> int:
             raise Refusal(f"can't execute {path}: {error.strerror}", status) from None
 
 
+def _asked_by_options(options: Namespace, drop: DropRequest) -> Daemon:
+    return Daemon(
+        pidfile=_lock(options),
+        drop=drop,
+        logfile=None if options.logfile is None else os.path.abspath(options.logfile),
+        umask=parse_mode(_UMASK if options.umask is None else options.umask, field="--umask"),
+        workdir=_WORKDIR,
+        detach=not options.foreground,
+        ready="by hand",
+    )
+
+
+def _asked_by(found: Service) -> Daemon:
+    """Return the profile's daemon; a profile without one is started with the defaults."""
+    if found.daemon is None:
+        return Daemon(pidfile=found.pidfile, drop=found.drop, ready="by hand")
+    # The command says nothing by itself: that it was executed is what ready means here.
+    return found.daemon.replace(ready="by hand")
+
+
 def _lock(options: Namespace) -> PidLock | None:
-    return None if options.pidfile is None else PidLock(os.path.abspath(options.pidfile))
+    if options.pidfile is not None:
+        return PidLock(os.path.abspath(options.pidfile))
+    found = service(options)
+    return None if found is None else found.pidfile
 
 
 def _look(options: Namespace) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abdicate.cli.console import say
-from abdicate.cli.options import Parser, add_drop_options, request
+from abdicate.cli.options import Parser, add_drop_options
+from abdicate.cli.profiles import asked
 from abdicate.executor import standing_in_the_way
 from abdicate.kernel import system_kernel
 
@@ -20,9 +21,11 @@ def parser() -> Parser:
 
 def main(words: list[str]) -> int:
     """Print the plan; nothing is changed. Return 0."""
-    options = parser().parse_args(words)
+    known = parser()
+    options = known.parse_args(words)
     kernel = system_kernel()
-    plan = request(options).plan(kernel=kernel)
+    drop, _ = asked(known, options)
+    plan = drop.plan(kernel=kernel)
     obstacles = standing_in_the_way(plan, kernel)
     if options.json:
         import json

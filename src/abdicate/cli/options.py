@@ -26,11 +26,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from abdicate.service import Service
+
 __all__ = [
     "Parser",
     "add_command",
     "add_drop_options",
     "command_of",
+    "refuse_beside_a_profile",
     "refuse_what_an_exec_undoes",
     "request",
 ]
@@ -77,6 +80,10 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 def add_drop_options(parser: Parser) -> None:
     """Add every option from which `request` makes a `DropRequest`."""
+    profile = parser.add_argument_group("from a file, instead of the options below")
+    profile.add_argument("--config", metavar="FILE", help="profiles: TOML, JSON or YAML")
+    profile.add_argument("--profile", metavar="NAME", help="which of them")
+
     who = parser.add_argument_group("who")
     who.add_argument(
         "--user",
@@ -146,23 +153,67 @@ def add_drop_options(parser: Parser) -> None:
     )
 
 
+_DROP_OPTIONS = {
+    "user": "--user",
+    "group": "--group",
+    "groups": "--groups",
+    "home": "--home",
+    "allow_root": "--allow-root",
+    "allow_root_group": "--allow-root-group",
+    "no_new_privs": "--no-new-privs",
+    "keep_capabilities": "--keep-capabilities",
+    "ambient": "--ambient",
+    "bounding": "--bounding",
+    "lock_securebits": "--lock-securebits",
+    "new_session_keyring": "--new-session-keyring",
+    "dumpable": "--dumpable",
+    "parent_death_signal": "--parent-death-signal",
+    "chroot": "--chroot",
+    "chdir": "--chdir",
+    "umask": "--umask",
+    "limit": "--limit",
+    "nice": "--nice",
+    "environment": "--keep-env",
+}
+
+
+def refuse_beside_a_profile(parser: Parser, options: argparse.Namespace, *others: str) -> None:
+    """Refuse an option that would say what the profile says.
+
+    Args:
+        parser: what the words were parsed by.
+        options: what they said.
+        others: more options that the profile stands for, as ``"pidfile"``.
+
+    Raises:
+        UsageError: one is given, with its name.
+    """
+    for name in (*_DROP_OPTIONS, *others):
+        if getattr(options, name) != parser.get_default(name):
+            option = _DROP_OPTIONS.get(name, f"--{name}")
+            raise UsageError(f"{option} is given, and a profile: write it into the profile")
+
+
 def add_command(parser: Parser) -> None:
     """Add the command and its arguments: everything from the first word that is no option."""
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to execute")
 
 
-def command_of(name: str, options: argparse.Namespace) -> list[str]:
+def command_of(name: str, options: argparse.Namespace, service: Service | None = None) -> list[str]:
     """Return the command and its arguments, without the ``--`` in front of it.
 
     Args:
         name: which of our commands asks.
         options: what its command line said.
+        service: whose command it is where the command line has none.
 
     Raises:
         UsageError: if there is none.
     """
     words: list[str] = options.command
     command = words[1:] if words[:1] == ["--"] else words
+    if not words and service is not None and service.command:
+        return list(service.command)
     if not command or not command[0]:
         raise UsageError(f"there is no command to execute; see abdicate {name} --help")
     if words[0] != "--" and words[0].startswith("-"):
@@ -171,17 +222,17 @@ def command_of(name: str, options: argparse.Namespace) -> list[str]:
     return command
 
 
-def refuse_what_an_exec_undoes(options: argparse.Namespace) -> None:
-    """Refuse options that the plan would keep, and execve(2) would not.
+def refuse_what_an_exec_undoes(policy: DropPolicy) -> None:
+    """Refuse what the plan would keep, and execve(2) would not.
 
     Raises:
         UsageError: capabilities are kept and not ambient, or core dumps are forbidden.
     """
-    if options.keep_capabilities and not options.ambient:
+    if policy.capabilities and not policy.ambient:
         raise UsageError(
             "--keep-capabilities ends at the exec, capabilities(7): add --ambient, or leave it"
         )
-    if options.dumpable is False:
+    if policy.dumpable is False:
         raise UsageError(
             "--no-dumpable ends at the exec, which makes the process dumpable again, prctl(2); "
             "use --limit core=0"

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from abdicate.cli.console import UsageError
+from abdicate.cli.options import Parser, refuse_beside_a_profile, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from abdicate.identity.accounts import AccountDatabase
+    from abdicate.request import DropRequest
     from abdicate.service import Service
 
-__all__ = ["add_profile_options", "service"]
+__all__ = ["add_profile_options", "asked", "service"]
 
 
 def add_profile_options(parser: argparse.ArgumentParser) -> None:
     """Let the command line name one profile of a config file."""
     group = parser.add_argument_group("profile")
-    group.add_argument("--config", metavar="FILE", help="TOML, JSON or YAML")
-    group.add_argument("--profile", metavar="NAME", help="which of its profiles")
+    group.add_argument("--config", metavar="FILE", help="profiles: TOML, JSON or YAML")
+    group.add_argument("--profile", metavar="NAME", help="which of them")
 
 
-def service(options: argparse.Namespace, accounts: AccountDatabase | None = None) -> Service | None:
+def service(options: argparse.Namespace, *, any_owner: bool = False) -> Service | None:
     """Return the service that ``--config`` and ``--profile`` name, None where neither is given.
+
+    Args:
+        options: what the words said.
+        any_owner: read a file that others may write to: to judge it, not to obey it.
 
     Raises:
         UsageError: one is given without the other.
@@ -34,4 +39,26 @@ def service(options: argparse.Namespace, accounts: AccountDatabase | None = None
         raise UsageError("--config FILE and --profile NAME go together")
     from abdicate.specs.config import load_config
 
-    return load_config(options.config).profiles[options.profile].service(accounts)
+    config = load_config(options.config, any_owner=any_owner)
+    return config.profile(options.profile).service()
+
+
+def asked(
+    parser: Parser, options: argparse.Namespace, *others: str
+) -> tuple[DropRequest, Service | None]:
+    """Return whom to become, from a profile or from the options; and the profile's service.
+
+    Args:
+        parser: what the words were parsed by.
+        options: what they said.
+        others: options beside those of `add_drop_options` that a profile stands for.
+
+    Raises:
+        UsageError: a profile is named, and an option says the same.
+        AbdicateError: a value, the file or the profile is wrong.
+    """
+    found = service(options)
+    if found is None:
+        return request(options), None
+    refuse_beside_a_profile(parser, options, *others)
+    return found.drop, found

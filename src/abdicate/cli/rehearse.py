@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abdicate.cli.console import say
-from abdicate.cli.options import Parser, add_drop_options, request
+from abdicate.cli.options import Parser, add_drop_options
+from abdicate.cli.profiles import asked
 from abdicate.rehearsal import rehearse
 
 __all__ = ["main", "parser"]
@@ -24,8 +25,10 @@ def parser() -> Parser:
 
 def main(words: list[str]) -> int:
     """Print what came of the rehearsal. Return 0 if the goal was reached, else 1."""
-    options = parser().parse_args(words)
-    plan = request(options).plan()
+    known = parser()
+    options = known.parse_args(words)
+    drop, _ = asked(known, options)
+    plan = drop.plan()
     rehearsal = rehearse(plan)
     if options.json:
         import json

@@ -15,8 +15,8 @@ from abdicate.cli.options import (
     add_drop_options,
     command_of,
     refuse_what_an_exec_undoes,
-    request,
 )
+from abdicate.cli.profiles import asked
 from abdicate.cli.target import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, find, undo_locale_coercion
 from abdicate.errors import PreflightError
 from abdicate.executor import execute, standing_in_the_way
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from abdicate.process.pidlock import HeldPidfile
+    from abdicate.service import Service
 
 __all__ = ["main", "parser"]
 
@@ -46,16 +47,18 @@ def parser() -> Parser:
 
 def main(words: list[str]) -> int:
     """Drop and execute; this returns only where that failed."""
-    options = parser().parse_args(words)
-    command = command_of("run", options)
-    refuse_what_an_exec_undoes(options)
+    known = parser()
+    options = known.parse_args(words)
+    drop, service = asked(known, options, "pidfile")
+    command = command_of("run", options, service)
+    refuse_what_an_exec_undoes(drop.policy)
     kernel = system_kernel()
-    plan = request(options).plan(kernel=kernel)
+    plan = drop.plan(kernel=kernel)
     # Ahead of the command: where there is no such root directory, nothing can be found in it.
     if reasons := standing_in_the_way(plan, kernel):
         raise PreflightError(*reasons)
     path = find(command[0], plan)
-    held = None if options.pidfile is None else _hold(options.pidfile)
+    held = _hold(options.pidfile, service)
     try:
         undo_locale_coercion()
         execute(plan, kernel)
@@ -66,10 +69,15 @@ def main(words: list[str]) -> int:
             held.release()
 
 
-def _hold(path: str) -> HeldPidfile:
-    from abdicate.process.pidlock import PidLock
+def _hold(path: str | None, service: Service | None) -> HeldPidfile | None:
+    lock = None if service is None else service.pidfile
+    if path is not None:
+        from abdicate.process.pidlock import PidLock
 
-    held = PidLock(os.path.abspath(path)).acquire()
+        lock = PidLock(os.path.abspath(path))
+    if lock is None:
+        return None
+    held = lock.acquire()
     # The lock is the descriptor's, and the command's with it.
     os.set_inheritable(held.fileno(), True)
     return held

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
+from abdicate.errors import SpecError
 from abdicate.identity.accounts import AccountDatabase
 from abdicate.service import Service, Suppression
 from abdicate.specs.base import Spec
@@ -16,10 +18,39 @@ from abdicate.specs.pidfile import PidfileSpec
 __all__ = ["Profile"]
 
 
+def _read_command(value: object) -> tuple[str, ...]:
+    words = list(value) if isinstance(value, list | tuple) else []
+    if not all(isinstance(word, str) and "\0" not in word for word in words) or not words:
+        raise SpecError("exec", value, "a list of texts is wanted: the program, its arguments")
+    if not words[0]:
+        raise SpecError("exec", value, "the program's name is empty")
+    return tuple(words)
+
+
+_Command = Annotated[
+    tuple[str, ...],
+    PlainValidator(_read_command),
+    WithJsonSchema(
+        {
+            "description": "The program that is executed, and its arguments.",
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+        }
+    ),
+]
+
+
 class Profile(Spec, frozen=True):
     """What one service is: whom it becomes, what it holds, what it executes.
 
     Nothing is looked up or opened before a method is called.
+
+    Example:
+        >>> from abdicate import Profile
+        >>> web = Profile.model_validate({"name": "web", "drop": "nobody"})
+        >>> web.service().drop.owner.user
+        UserName('nobody')
     """
 
     name: str = Field(description="The profile's name: the key under which it stands.")
@@ -30,9 +61,7 @@ class Profile(Spec, frozen=True):
         default=None, description="How it detaches; absent: it stays in the foreground."
     )
     title: str | None = Field(default=None, description="The process title.")
-    exec: tuple[str, ...] = Field(
-        default=(), strict=False, description="The command that is executed, and its arguments."
-    )
+    exec: _Command = Field(default=(), description="What is executed, and its arguments.")
     ignore: Mapping[str, str] = Field(
         default_factory=dict, description="Accepted findings: their codes, each with a reason."
     )

@@ -1,0 +1,24 @@
+"""``abdicate schema``: the JSON Schema of the config file, for editors."""
+
+from __future__ import annotations
+
+import json
+
+from abdicate.cli.console import say
+from abdicate.cli.options import Parser
+
+__all__ = ["main", "parser"]
+
+
+def parser() -> Parser:
+    """Return what the command line of ``schema`` may say."""
+    return Parser("schema", "Print the JSON Schema of the config file.", "")
+
+
+def main(words: list[str]) -> int:
+    """Print the schema. Return 0."""
+    parser().parse_args(words)
+    from abdicate.specs.schema import config_schema
+
+    say(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+    return 0
