@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["enter_user_namespace", "map_ids", "subordinate_ranges"]
+__all__ = ["all_subordinate_ranges", "enter_user_namespace", "map_ids", "subordinate_ranges"]
 
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
 
@@ -42,16 +42,26 @@ def subordinate_ranges(path: str, user: str | None, uid: int) -> list[tuple[int,
         user: the user's name, None where it has none.
         uid: the user's id, which the file may name instead.
     """
+    owners = {str(uid)} | ({user} if user else set())
+    return [
+        (first, count) for first, count, owner in all_subordinate_ranges(path) if owner in owners
+    ]
+
+
+def all_subordinate_ranges(path: str) -> list[tuple[int, int, str]]:
+    """Return every (first, count, owner) of subuid(5) or subgid(5); the owner is a name or an id.
+
+    What is no range, and a file that can't be read, are passed over.
+    """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.strip().split(":") for line in file]
     except OSError:
         return []
-    owners = {str(uid)} | ({user} if user else set())
     return [
-        (int(line[1]), int(line[2]))
+        (int(line[1]), int(line[2]), line[0])
         for line in lines
-        if len(line) == 3 and line[0] in owners and all(map(_is_number, line[1:]))
+        if len(line) == 3 and all(map(_is_number, line[1:]))
     ]
 
 
