@@ -209,10 +209,9 @@ def _places(service: Service, identity: Identity, files: Files) -> Iterator[_Ent
         if place := can_replace(lock.path, identity, files):
             what = f"{who} can write to {place}, and so replace {lock.path}"
             yield "ABD202", "pidfile.path", what
-    if daemon is not None and daemon.logfile is not None:
-        if place := can_replace(daemon.logfile, identity, files):
-            what = f"{who} can write to {place}, where root opens {daemon.logfile}"
-            yield "ABD203", "daemon.logfile", what
+    log = None if daemon is None else daemon.logfile
+    if log is not None and (place := can_replace(log, identity, files)):
+        yield "ABD203", "daemon.logfile", f"{who} can write to {place}, where root opens {log}"
     home = files.status(identity.home)
     if home is not None and home.st_mode & stat.S_IWOTH and stat.S_ISDIR(home.st_mode):
         yield "ABD204", "drop.home", f"everybody can write to the home {identity.home}"

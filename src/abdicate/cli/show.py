@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["main", "parser"]
+__all__ = ["main", "parser", "process_id"]
 
 _VERSION = 1
 _LONGEST_PID = 10
@@ -41,7 +41,7 @@ def main(words: list[str]) -> int:
         pid, own = os.getpid(), Credentials.current()
         threads = {pid: own}
     else:
-        pid = _process_id(options.pid)
+        pid = process_id(options.pid)
         own, threads = Credentials.of(pid), Credentials.of_threads(pid)
     if options.json:
         import json
@@ -58,7 +58,12 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _process_id(text: str) -> int:
+def process_id(text: str) -> int:
+    """Return a process id that the command line names.
+
+    Raises:
+        SpecError: it is no whole number above 0.
+    """
     plain = text.isascii() and text.isdigit() and len(text) <= _LONGEST_PID
     if not plain or not 0 < int(text) < 2**31:
         raise SpecError("PID", text, "a process id is a whole number above 0")
