@@ -12,12 +12,13 @@ from abdicate.audit.lint import ROOT_CAPABILITIES, ROOT_GROUPS
 from abdicate.errors import UnsupportedPlatformError
 from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets
 from abdicate.identity.credentials import Credentials, ResGid, ResUid
+from abdicate.identity.ids import Uid
 from abdicate.identity.resolve import Identity, KeepGroups, resolve
 from abdicate.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from abdicate.identity.accounts import AccountDatabase
     from abdicate.service import Service
@@ -271,8 +272,8 @@ def _regains(
 
 
 def _ways(pid: int, held: Credentials, accounts: AccountDatabase) -> Iterator[tuple[str, str]]:
-    uids = (*_three(held.uid), held.filesystem_uid)
-    if held.uid == ResUid(*(held.uid.effective,) * 3) and held.uid.effective == 0:
+    uids = (held.uid.real, held.uid.effective, held.uid.saved, held.filesystem_uid)
+    if held.uid == ResUid.all(Uid(0)):
         yield "AUD100", "uid 0, real, effective and saved"
         return
     if 0 in uids:
@@ -283,20 +284,16 @@ def _ways(pid: int, held: Credentials, accounts: AccountDatabase) -> Iterator[tu
             if number in _NUMBERS and Capability(number) in ROOT_CAPABILITIES:
                 capability = Capability(number)
                 yield "AUD102", f"{capability}: {ROOT_CAPABILITIES[capability]}"
-    gids = {*_three(held.gid), held.filesystem_gid, *held.groups} - {None}
-    if 0 in gids:
+    gids = {held.gid.real, held.gid.effective, held.gid.saved, *held.groups}
+    if 0 in gids or held.filesystem_gid == 0:
         yield "AUD103", "gid 0"
-    for gid in sorted(gid for gid in gids if gid):
+    for gid in sorted(gids):
         entry = accounts.group_by_gid(gid)
         if entry is not None and entry.name in ROOT_GROUPS:
             yield "AUD104", f"{entry.name} (gid {gid}): {ROOT_GROUPS[entry.name]}"
 
 
 _NUMBERS = frozenset(map(int, Capability))
-
-
-def _three(ids: ResUid | ResGid) -> Iterable[int]:
-    return (ids.real, ids.effective, ids.saved)
 
 
 def _in_another_namespace(pid: int) -> bool:

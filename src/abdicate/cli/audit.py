@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from abdicate.audit.running import Expectation, ProcessAudit, audit_process, process_ids
 from abdicate.cli.console import Refusal, UsageError, complain, say
@@ -159,13 +158,13 @@ def _write(text: str, path: str | None) -> None:
         return
     # The textfile collector reads whenever it likes: never half a file.
     temporary = f"{path}.{os.getpid()}.tmp"
+    file = open(temporary, "x", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     try:
-        with open(temporary, "x", encoding="utf-8", errors="backslashreplace") as file:
+        with file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
-        if sys.exc_info()[1].__class__ is not FileExistsError and os.path.exists(temporary):
-            os.unlink(temporary)
+    except BaseException:
+        os.unlink(temporary)
         raise
