@@ -1,0 +1,1 @@
+"""Config files: what is read, what is refused, and in which words."""
