@@ -34,7 +34,9 @@ _CAPABILITIES = {
 }
 
 MODULES = frozenset({"rich", "argcomplete"})
-TOOLS = frozenset({"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare"})
+TOOLS = frozenset(
+    {"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare", "runc", "systemd-analyze"}
+)
 
 
 def effective_capabilities() -> int:

@@ -1,0 +1,1 @@
+"""What lies under examples/ is run here as a stranger would run it."""
