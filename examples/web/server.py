@@ -24,10 +24,9 @@ class Page(http.server.BaseHTTPRequestHandler):
     """``/`` says hello; ``/whoami`` says what this process holds."""
 
     def do_GET(self) -> None:
-        if self.path == "/whoami":
-            text = json.dumps(encode(Credentials.current()))
-        else:
-            text = "hello\n"
+        """Answer."""
+        who = self.path == "/whoami"
+        text = json.dumps(encode(Credentials.current())) if who else "hello\n"
         self.send_response(200)
         self.end_headers()
         self.wfile.write(text.encode())

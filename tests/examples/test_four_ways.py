@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 
 import abdicate as package
+from cli.program import ABDICATE
 from drops import raw
 
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "web"
@@ -66,11 +66,12 @@ class Site:
 
     def abdicate(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run our command line with this config, and return what came of it."""
-        command = [sys.executable, "-m", "abdicate", words[0]]
+        command = [*ABDICATE, words[0]]
         command += ["--config", str(self.config), "--profile", "web", *words[1:]]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def exported(self, target: str) -> str:
+        """Return what ``abdicate export`` prints."""
         ran = self.abdicate("export", "--format", target)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
@@ -98,8 +99,8 @@ class Site:
                 words = file.read().split(b"\0")
                 if words[:1] == [_PYTHON.encode()] and mark in words:
                     found.append(int(pid))
-        (pid,) = found
-        return pid
+        (server,) = found
+        return server
 
 
 @pytest.fixture

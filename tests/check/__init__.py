@@ -1,0 +1,1 @@
+"""``abdicate check``: each finding, where it is made and where it is not."""
