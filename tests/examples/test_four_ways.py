@@ -284,15 +284,7 @@ def test_systemd_itself_finds_nothing_to_say_of_the_unit(site: Site) -> None:
 def test_check_has_nothing_to_say_of_the_example() -> None:
     """It is what the documentation points at."""
     ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "abdicate",
-            "check",
-            "--ignore",
-            "ABD206",
-            _EXAMPLE / "abdicate.toml",
-        ],
+        [*ABDICATE, "check", "--ignore", "ABD206", _EXAMPLE / "abdicate.toml"],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,1 @@
+"""``abdicate audit``: real processes that are, or are not, what they should be."""
