@@ -1,7 +1,7 @@
 """A small HTTP server on a privileged port, that does not stay root.
 
-Started as root it becomes its profile first, and keeps the one capability that it needs; started
-by systemd, runc or setpriv with what `abdicate export` writes, it is that already.
+Started as root it binds its port, then becomes its profile, then serves; started by systemd, runc
+or setpriv with what `abdicate export` writes, it is that already, and binds the port itself.
 
     python3 server.py [PORT]
 """
@@ -21,13 +21,18 @@ CONFIG = Path(__file__).with_name("abdicate.toml")
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """``/`` says hello; ``/whoami`` says what this process holds."""
+    """``/`` says hello; ``/whoami`` says what this process holds; there is nothing else."""
 
     def do_GET(self) -> None:
-        """Answer."""
-        who = self.path == "/whoami"
-        text = json.dumps(encode(Credentials.current())) if who else "hello\n"
+        """Answer one request."""
+        pages = {"/": _hello, "/whoami": _whoami}
+        page = pages.get(self.path)
+        if page is None:
+            self.send_error(404)
+            return
+        kind, text = page()
         self.send_response(200)
+        self.send_header("Content-Type", kind)
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -35,14 +40,28 @@ class Page(http.server.BaseHTTPRequestHandler):
         """Say nothing: the example has no log."""
 
 
-def main() -> None:
-    """Become the profile where this still is root, then bind and serve."""
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 80
-    if os.geteuid() == 0:
-        from abdicate import load_config
+def _hello() -> tuple[str, str]:
+    return "text/plain", "hello\n"
 
-        load_config(CONFIG).profile("web").drop.apply()
+
+def _whoami() -> tuple[str, str]:
+    return "application/json", json.dumps(encode(Credentials.current()))
+
+
+def become_profile() -> None:
+    """Give up root as the profile says, or leave: what is raised halfway is no `Exception`."""
+    # Imported here: who starts it as the profile's user already needs no config, and no pydantic.
+    from abdicate import load_config
+
+    load_config(CONFIG).profile("web").drop.apply()
+
+
+def main() -> None:
+    """Bind, become the profile where this still is root, serve."""
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 80
     with http.server.HTTPServer(("127.0.0.1", port), Page) as server:
+        if os.geteuid() == 0:
+            become_profile()
         server.serve_forever()
 
 
