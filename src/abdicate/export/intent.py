@@ -69,8 +69,12 @@ class Intent(Value):
 
     def lost(self, *fields: str, why: str) -> tuple[str, ...]:
         """Return a warning for each of the *fields* that is asked for, with the reason."""
+        # By identity: a umask of 0 and a nice value of 0 are asked for, and equal to False.
+        left_out = (None, False)
         return tuple(
-            f"{field}: {why}" for field in fields if getattr(self, field) not in (None, False, ())
+            f"{field}: {why}"
+            for field in fields
+            if (value := getattr(self, field)) != () and not any(value is no for no in left_out)
         )
 
 

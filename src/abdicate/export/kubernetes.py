@@ -86,7 +86,7 @@ def _yaml(value: object, indent: str) -> Iterator[str]:
                 yield f"{indent}- {first[len(indent) + 2 :]}"
                 yield from others
             else:
-                yield f"{indent}- {json.dumps(item)}"
+                yield f"{indent}- {_scalar(item)}"
 
 
 def _entry(head: str, item: object, indent: str) -> Iterator[str]:
@@ -94,5 +94,15 @@ def _entry(head: str, item: object, indent: str) -> Iterator[str]:
         yield head
         yield from _yaml(item, indent)
     else:
-        # JSON's scalars, and its empty list, are YAML's.
-        yield f"{head} {json.dumps(item)}"
+        yield f"{head} {_scalar(item)}"
+
+
+def _scalar(item: object) -> str:
+    # JSON's scalars, and its empty list, are YAML's; but for a pair of surrogates, which YAML
+    # reads as two characters.
+    text = json.dumps(item, ensure_ascii=False)
+    return "".join(char if " " <= char <= "~" else _escaped(ord(char)) for char in text)
+
+
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

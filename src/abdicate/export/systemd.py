@@ -80,5 +80,5 @@ def _plain(text: str) -> str:
 def _word(text: str, *, dollars: bool = True) -> str:
     """Return a word as systemd reads it back: systemd.syntax(7) "Quoting"."""
     escaped = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
-    escaped = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
+    escaped = "".join(c if " " <= c != "\x7f" else f"\\x{ord(c):02x}" for c in escaped)
     return f'"{escaped.replace("$", "$$") if dollars else escaped}"'

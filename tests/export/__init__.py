@@ -1,0 +1,1 @@
+"""``abdicate export``: read back by parsers that know nothing of the writers."""

@@ -1,0 +1,266 @@
+"""Each target's own judge, and what we refuse because those would let it pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from abdicate.export import FORMATS
+from abdicate.export.intent import Intent
+from cli.program import abdicate
+
+_FULL = """
+[profiles.web]
+title = "web"
+pidfile = "/run/web.pid"
+exec = ["/bin/echo", "100%", "$HOME", "a b", 'q"q', 'b\\s']
+
+[profiles.web.drop]
+user = "12345:12346"
+groups = { exactly = [12346, 12347] }
+capabilities = ["CAP_NET_BIND_SERVICE", "CAP_KILL"]
+ambient = true
+bounding = ["CAP_NET_BIND_SERVICE", "CAP_KILL", "CAP_CHOWN"]
+no_new_privs = true
+lock_securebits = true
+umask = "0027"
+nice = 5
+chroot = "/"
+working_directory = "/tmp"
+parent_death_signal = "TERM"
+session_keyring = true
+environment = "reset"
+limits = { nofile = "64:128", core = 0 }
+
+[profiles.web.daemon]
+detach = false
+logfile = "/var/log/web.log"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> tuple[str, ...]:
+    path = tmp_path / "abdicate.toml"
+    path.write_text(_FULL, encoding="utf-8")
+    return ("--config", str(path), "--profile", "web")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> tuple[str, ...]:
+    """Without what no container and no setpriv can express."""
+    path = tmp_path / "plain.toml"
+    kept = [
+        line
+        for line in _FULL.splitlines()
+        if not line.startswith(("nice", "chroot", "lock_sec", "session", "parent", "title"))
+    ]
+    text = "\n".join(kept).partition("[profiles.web.daemon]")[0]
+    path.write_text(text.replace('pidfile = "/run/web.pid"\n', ""), encoding="utf-8")
+    return ("--config", str(path), "--profile", "web")
+
+
+def _exported(target: str, config: tuple[str, ...], *words: str) -> tuple[str, str]:
+    ran = abdicate("export", "--format", target, *config, *words)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.decode(), ran.stderr.decode()
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_every_field_is_written_or_its_loss_is_said(target: str, config: tuple[str, ...]) -> None:
+    """A field that is changed changes the export, or is named in a warning."""
+    text, errors = _exported(target, config)
+    marks = {
+        "user": "12345",
+        "uid": "12345",
+        "gid": "12346",
+        "groups": "12347",
+        "command": "/bin/echo",
+        "capabilities": "NET_BIND_SERVICE",
+        "bounding": "CHOWN",
+        "lock_securebits": "noroot",
+        "limits": "128",
+        "nice": "Nice=5",
+        "umask": "0027",
+        "chroot": "RootDirectory=/",
+        "working_directory": "/tmp",
+        "variables": "USER",
+        "clear_environment": "env -i",
+        "parent_death_signal": "pdeathsig",
+        "session_keyring": "KeyringMode=private",
+        "pidfile": "/run/web.pid",
+        "logfile": "/var/log/web.log",
+        "title": "Description=web",
+    }
+    elsewhere = {
+        "name": "it is the profile's, and nobody's credential",
+        "initgroups": "what the database would give; compared in test_round_trip",
+        "no_new_privs": "a boolean; compared in test_round_trip",
+    }
+    assert set(marks) | set(elsewhere) == set(Intent.__fields__)
+    # systemd starts a service with a clean environment, systemd.exec(5); an OCI block is whole.
+    silent = {"systemd": {"clear_environment"}, "oci": {"clear_environment", "umask"}}
+    for field, mark in marks.items():
+        written = mark.lower() in text.lower()
+        assert written or f"warning: {field}: " in errors or field in silent.get(target, set()), (
+            field
+        )
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_strict_writes_nothing_where_something_is_lost(
+    target: str, config: tuple[str, ...]
+) -> None:
+    """Exit status 1, for scripts."""
+    ran = abdicate("export", "--format", target, "--strict", *config)
+    assert (ran.returncode, ran.stdout) == (1, b"")
+    assert b"warning: " in ran.stderr
+
+
+def test_nothing_is_lost_that_setpriv_can_say(plain: tuple[str, ...]) -> None:
+    """So --strict succeeds."""
+    ran = abdicate("export", "--format", "setpriv", "--strict", *plain)
+    assert ran.returncode == 0, ran.stderr
+
+
+_REFUSED = [
+    (("--user", "65535:100"), "16-bit -1"),
+    (("--user", "100:65535"), "16-bit -1"),
+    (("--user", "4294967295:1"), ""),
+    (("--user", "root"), "it is root's"),
+    (("--user", "100:0"), "it is root's"),
+    (("--user", "100:100", "--umask", "01000"), "umask"),
+    (("--user", "100:100", "--keep-capabilities", "CAP_NOPE", "--ambient"), "capability"),
+    (("--user", "100:100", "--keep-capabilities", "chown"), "ends at the exec"),
+    (("--user", "100:100", "--no-dumpable"), "an exec undoes it"),
+]
+
+
+@pytest.mark.parametrize(("words", "rule"), _REFUSED)
+@pytest.mark.parametrize("target", FORMATS)
+def test_what_targets_would_let_pass_is_refused(
+    target: str, words: tuple[str, ...], rule: str
+) -> None:
+    """One line, and nothing on stdout."""
+    ran = abdicate("export", "--format", target, *words, "--", "/bin/true")
+    assert (ran.returncode, ran.stdout) == (125, b"")
+    assert rule in ran.stderr.decode()
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_line_break_in_the_command_is_refused() -> None:
+    """A unit file has no place for it."""
+    ran = abdicate("export", "--format", "systemd", "--user", "1:1", "--", "/bin/echo", "a\nb")
+    assert (ran.returncode, ran.stdout) == (125, b"")
+
+
+def test_without_a_command_there_is_nothing_to_start() -> None:
+    """Said in words."""
+    ran = abdicate("export", "--format", "oci", "--user", "1:1")
+    assert (ran.returncode, ran.stdout) == (125, b"")
+    assert b"a command is wanted" in ran.stderr
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_systemd_reads_the_whole_unit(config: tuple[str, ...], tmp_path: Path) -> None:
+    """Any word on standard error is a failure."""
+    unit = tmp_path / "web.service"
+    unit.write_text(_exported("systemd", config)[0], encoding="utf-8")
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_kubernetes_reads_the_pod_strictly(config: tuple[str, ...]) -> None:
+    """By the API's own schema, in which an unknown field is an error."""
+    validate = pytest.importorskip("kubernetes_validate")
+    pod = yaml.safe_load(_exported("kubernetes", config)[0])
+    validate.validate(pod, validate.latest_version(), strict=True)
+    pod["spec"]["securityContext"]["runAsUsr"] = 1
+    with pytest.raises(validate.ValidationError):
+        validate.validate(pod, validate.latest_version(), strict=True)
+
+
+_SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
+_NAMES = {"type": "array", "items": {"type": "string", "pattern": "^CAP_[A-Z_]+$"}}
+_UINT32: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
+_UINT64: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
+#: runtime-spec, config.md "Process": the fields of Linux, and no others.
+_PROCESS: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["process"],
+    "properties": {
+        "process": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["cwd", "args", "user"],
+            "properties": {
+                "terminal": {"type": "boolean"},
+                "cwd": {"type": "string", "pattern": "^/"},
+                "env": {"type": "array", "items": {"type": "string", "pattern": "^[^=]+="}},
+                "args": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                "noNewPrivileges": {"type": "boolean"},
+                "user": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["uid", "gid"],
+                    "properties": {
+                        "uid": _UINT32,
+                        "gid": _UINT32,
+                        "umask": _UINT32,
+                        "additionalGids": {"type": "array", "items": _UINT32},
+                    },
+                },
+                "capabilities": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": dict.fromkeys(_SETS, _NAMES),
+                },
+                "rlimits": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["type", "soft", "hard"],
+                        "properties": {
+                            "type": {"type": "string", "pattern": "^RLIMIT_[A-Z]+$"},
+                            "soft": _UINT64,
+                            "hard": _UINT64,
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+def test_the_oci_block_has_the_specs_fields_and_no_others(config: tuple[str, ...]) -> None:
+    """By a JSON Schema of the block."""
+    jsonschema.validate(json.loads(_exported("oci", config)[0]), _PROCESS)
+
+
+@pytest.mark.needs("root", "setpriv", "CAP_SETPCAP", "CAP_KILL", "CAP_NET_BIND_SERVICE")
+def test_setpriv_makes_a_process_that_the_audit_passes(plain: tuple[str, ...]) -> None:
+    """Really run, as root."""
+    text, _ = _exported("setpriv", plain, "--", "/bin/sleep", "60")
+    command = shlex.split(text)
+    assert command[-2:] == ["/bin/sleep", "60"]
+    child = subprocess.Popen(command)
+    try:
+        while os.readlink(f"/proc/{child.pid}/exe").rpartition("/")[2] != "sleep":
+            assert child.poll() is None
+        ran = abdicate("audit", str(child.pid), *plain)
+        assert ran.returncode == 0, ran.stdout
+    finally:
+        child.kill()
+        child.wait()
