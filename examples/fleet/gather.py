@@ -26,7 +26,9 @@ def read(host: str, answers: dict[str, Any]) -> dict[str, Any]:
             found["errors"].append(f"{name}: status {answer.get('rc')}: {_said(answer)}")
     try:
         if not any(error.startswith("check:") for error in found["errors"]):
-            found["check"] = json.loads(check["stdout"])
+            # Over ssh with a terminal, what was said on standard error comes in between.
+            text = check["stdout"]
+            found["check"], _ = json.JSONDecoder().raw_decode(text, max(text.find("{"), 0))
         lines = audit.get("stdout", "").splitlines()
         found["audit"] = [json.loads(line) for line in lines if line.startswith("{")]
     except ValueError as error:
@@ -37,8 +39,8 @@ def read(host: str, answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    text = f"{answer.get('stderr', '')} {answer.get('msg', '')}".strip()
-    return text or str(answer.get("stdout", "")).strip()
+    texts = (str(answer.get(name, "")).strip() for name in ("stderr", "stdout", "msg"))
+    return next(filter(None, texts), "nothing was said")
 
 
 def codes(found: dict[str, Any]) -> list[str]:

@@ -18,8 +18,6 @@ _EXAMPLE = Path(__file__).parents[2] / "examples" / "fleet"
 _PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 _ABDICATE = [sys.executable, "-m", "abdicate"]
 
-pytestmark = pytest.mark.needs("root", "setpriv", "ansible")
-
 _PROFILE = """\
 version = 1
 
@@ -116,6 +114,10 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
     return fleet, ran.returncode, ran.stdout + ran.stderr
 
 
+_NEEDS = pytest.mark.needs("root", "setpriv", "ansible")
+
+
+@_NEEDS
 def test_every_host_has_its_file(gathered: Gathered) -> None:
     """One that fails, and one that can't be reached, stop no other."""
     fleet, _, said = gathered
@@ -129,6 +131,7 @@ def test_every_host_has_its_file(gathered: Gathered) -> None:
     assert len(right) == 48
 
 
+@_NEEDS
 def test_the_host_that_differs_is_found_by_its_slot(gathered: Gathered) -> None:
     """The summary names it, and the run's status tells."""
     fleet, status, said = gathered
@@ -140,6 +143,7 @@ def test_the_host_that_differs_is_found_by_its_slot(gathered: Gathered) -> None:
     assert status == 2
 
 
+@_NEEDS
 def test_hosts_that_gave_no_answer_are_not_taken_for_right(gathered: Gathered) -> None:
     """No config file, no connection: each is said, with its reason."""
     fleet, _, _ = gathered
@@ -148,3 +152,36 @@ def test_hosts_that_gave_no_answer_are_not_taken_for_right(gathered: Gathered) -
     assert sorted(whole["failed"]) == ["h23", "h51"]
     assert "nothing.toml" in " ".join(whole["failed"]["h23"])
     assert whole["failed"]["h51"] == ["check: unreachable", "audit: unreachable"]
+
+
+def _gather(folder: Path, check: str, audit: str) -> tuple[int, Any]:
+    answers = {"check": {"rc": 0, "stdout": check}, "audit": {"rc": 0, "stdout": audit}}
+    ran = subprocess.run(
+        [sys.executable, str(_EXAMPLE / "gather.py"), str(folder)],
+        input=json.dumps({"web1": answers}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stderr == ""
+    return ran.returncode, json.loads((folder / "web1.json").read_text(encoding="utf-8"))
+
+
+_NOTHING = '{"version": 1, "errors": [], "findings": []}'
+_RIGHT = '{"pid": 7, "ok": true, "deviations": [], "regains": []}'
+
+
+def test_what_a_terminal_puts_in_between_is_passed_over(tmp_path: Path) -> None:
+    """With ssh -tt standard error comes along, and lines end as on a terminal."""
+    status, found = _gather(tmp_path, f"warning\r\n{_NOTHING}\r\n", f"warning\r\n{_RIGHT}\r\n")
+    assert (status, found["errors"]) == (0, [])
+    assert [process["pid"] for process in found["audit"]] == [7]
+
+
+@pytest.mark.parametrize(
+    ("check", "audit"), [("", _RIGHT), (_NOTHING, ""), ("Traceback", _RIGHT), (_NOTHING, "{")]
+)
+def test_status_0_without_an_answer_is_a_failure(check: str, audit: str, tmp_path: Path) -> None:
+    """A host on which another program answers to the name is not taken for right."""
+    status, found = _gather(tmp_path, check, audit)
+    assert (status, len(found["errors"])) == (1, 1)

@@ -329,7 +329,7 @@ def test_systemd_itself_finds_nothing_to_say_of_the_unit(site: Site) -> None:
 
 
 def test_check_has_nothing_to_say_of_the_example() -> None:
-    """It is what the documentation points at."""
-    command = [*ABDICATE, "check", str(_EXAMPLE / "abdicate.toml")]
+    """But that it is not installed under /opt here."""
+    command = [*ABDICATE, "check", "--ignore", "ABD206", str(_EXAMPLE / "abdicate.toml")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
