@@ -7,6 +7,7 @@ process (its securebits, whether it is dumpable) is said, and never taken for ri
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 from abdicate.audit.lint import ROOT_CAPABILITIES, ROOT_GROUPS
 from abdicate.errors import UnsupportedPlatformError
@@ -190,14 +191,13 @@ def audit_process(
         UnsupportedPlatformError: there is no ``/proc`` that tells.
     """
     text = _status(pid)
-    fields = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
-    if fields.get("State", "").startswith(("Z", "X")):
+    if _field(text, "State").startswith(("Z", "X")):
         return None
-    if not kernel_threads and _is_kernel_thread(pid, fields):
+    if not kernel_threads and _is_kernel_thread(pid, text):
         return None
-    held = Credentials.parse(text)
+    held = _parsed(_identity_lines(text))
     threads = {pid: held}
-    if fields.get("Threads", "1").strip() != "1":
+    if _field(text, "Threads") != "1":
         threads = Credentials.of_threads(pid)
     deviations = None
     if expectation is not None:
@@ -205,7 +205,7 @@ def audit_process(
     unseen = NEVER_SEEN if expectation is None else expectation.open_slots(held)
     return ProcessAudit(
         pid=pid,
-        name=fields.get("Name", "?"),
+        name=_field(text, "Name"),
         credentials=held,
         threads=len(threads),
         deviations=deviations,
@@ -242,11 +242,34 @@ def _status(pid: int) -> str:
     return b"".join(chunks).decode(errors="surrogateescape")
 
 
-def _is_kernel_thread(pid: int, fields: dict[str, str]) -> bool:
-    if "Kthread" in fields:
-        return fields["Kthread"].strip() == "1"
+def _is_kernel_thread(pid: int, text: str) -> bool:
+    marked = _field(text, "Kthread")
+    if marked:
+        return marked == "1"
     # Older kernels: kthreadd is 2, and the parent of the others; none of them has memory.
-    return "VmSize" not in fields and (pid == 2 or fields.get("PPid", "").strip() == "2")
+    return "\nVmSize:" not in text and (pid == 2 or _field(text, "PPid") == "2")
+
+
+def _field(text: str, name: str) -> str:
+    """Return what one line says; empty where there is none. The name is escaped by the kernel."""
+    _, _, rest = f"\n{text}".partition(f"\n{name}:\t")
+    return rest.partition("\n")[0]
+
+
+def _identity_lines(text: str) -> str:
+    """Return the lines that `Credentials.parse` reads, which many processes have in common.
+
+    proc_pid_status(5) keeps its order: Umask, Uid to Groups, and the sets to Seccomp.
+    """
+    ids, ids_end = text.find("\nUid:"), text.find("\nNStgid:")
+    sets, sets_end = text.find("\nCapInh:"), text.find("\nSeccomp_filters:")
+    if min(ids, ids_end, sets, sets_end, text.find("\nUmask:")) < 0:
+        return text  # an older kernel: slower, and the same
+    return f"Umask:\t{_field(text, 'Umask')}{text[ids:ids_end]}{text[sets:sets_end]}"
+
+
+# On a whole machine a few identities are shared by thousands of processes.
+_parsed = lru_cache(maxsize=1024)(Credentials.parse)
 
 
 def _deviations(threads: dict[int, Credentials], expectation: Expectation) -> Iterator[Deviation]:
