@@ -135,3 +135,12 @@ def test_tells_where_a_key_stands(tmp_path: pathlib.Path) -> None:
 
     assert config.line_of("web", "drop.user") == 3
     assert config.line_of("web", "drop.umask") == 2
+
+
+def test_tells_where_a_key_of_json_stands(tmp_path: pathlib.Path) -> None:
+    """Braces and quotes within texts are not the format's own."""
+    text = '{"profiles": {\n "web": {"exec": ["a{", "b\\"["],\n  "drop":\n {"user": "nobody"}}}}'
+    config = _load(tmp_path, "c.json", text)
+
+    assert config.line_of("web", "exec") == 2
+    assert config.line_of("web", "drop.user") == 4

@@ -39,7 +39,13 @@ class Config(Spec, frozen=True):
 
     path: str = Field(description="The file.")
     profiles: Mapping[str, Profile] = Field(description="Profiles by name.")
-    _lines: Lines = PrivateAttr(default_factory=dict)
+    _lines: dict[tuple[str, ...], int] = PrivateAttr(default_factory=dict)
+
+    def placed(self, lines: Lines) -> Config:
+        """Return the same, knowing in which line each key stands."""
+        copy = self.model_copy()
+        copy._lines.update(lines)
+        return copy
 
     def line_of(self, profile: str, key: str = "") -> int | None:
         """Return the line in which a profile's key stands, counted from 1.
@@ -102,9 +108,7 @@ def load_config(
         elif read := _profile(profile, whole, problems):
             profiles[profile] = read
     problems.raise_any()
-    config = Config(path=name, profiles=profiles)
-    config._lines = lines
-    return config
+    return Config(path=name, profiles=profiles).placed(lines)
 
 
 class _Problems:
@@ -189,7 +193,7 @@ def _told(place: tuple[int | str, ...], kind: str, message: str, value: object) 
         parent = str(place[0]) if len(place) > 1 else ""
         model = _MODELS.get(parent)
         known = () if model is None else tuple(n for n in model.model_fields if n != "name")
-        return key, f"there is no such key{_suggestion(str(place[-1]), known)}"
+        return key, f"there is no such key{_suggestion(key.rpartition('.')[2], known)}"
     if kind == "missing":
         return key, "the key is missing"
     said = message.removeprefix("Value error, ")

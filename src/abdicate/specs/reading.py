@@ -88,7 +88,7 @@ def read_config_text(path: str, text: str) -> ConfigText:
         if suffix == ".toml":
             return tomllib.loads(text), _toml_lines(text)
         if suffix == ".json":
-            return _table(path, _json(path, text)), {}
+            return _table(path, _json(path, text)), _json_lines(text)
         from abdicate.specs.yaml import read_yaml
 
         data, lines = read_yaml(path, text, _DEEPEST)
@@ -134,6 +134,29 @@ def _json(path: str, text: str) -> object:
 
     found: object = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
     return found
+
+
+_JSON_TOKEN = re.compile(r"(\"(?:\\.|[^\"\\])*\")(\s*:)?|[{}\[\]]")
+
+
+def _json_lines(text: str) -> dict[tuple[str, ...], int]:
+    """Return the line of each key, in a text that has been read as JSON already."""
+    lines: dict[tuple[str, ...], int] = {}
+    path: list[str] = []
+    line, seen = 1, 0
+    for token in _JSON_TOKEN.finditer(text):
+        line += text.count("\n", seen, token.start())
+        seen = token.start()
+        if token[0] in "{[":
+            path.append("")
+        elif token[0] in "}]":
+            path.pop()
+        elif token[2] and path:
+            path[-1] = json.loads(token[1])
+            # What stands in a list has no key of its own.
+            if "" not in path:
+                lines.setdefault(tuple(path), line)
+    return lines
 
 
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
