@@ -19,6 +19,10 @@ _OPTIONS = {
     "explain": [*_DROP, "--json"],
     "rehearse": [*_DROP, "--json"],
     "show": ["--json", "PID"],
+    "check": ["FILE", "--ignore", "--json", "--sarif"],
+    "audit": ["PID", "--all", "--config", "--profile", "--json", "--prometheus", "--output"],
+    "export": [*_DROP, "--config", "--profile", "--format", "--strict"],
+    "schema": ["--help"],
     "daemon": [*_DROP, "--pidfile", "--logfile", "--foreground", "--stop", "--status", "--timeout"],
 }
 
@@ -36,7 +40,8 @@ def test_a_commands_help_mentions_every_option(command: str, flag: str) -> None:
 @pytest.mark.parametrize("command", _OPTIONS)
 def test_help_is_asked_for_wherever_it_stands(command: str) -> None:
     """Behind a half-written line as well, without a look-up of what it names."""
-    words = ["--user", "no:body:x"] if command != "show" else ["not-a-pid"]
+    takes_options = "--user" in _OPTIONS[command]
+    words = ["--user", "no:body:x"] if takes_options else ["not-a-pid"]
     assert succeeded(abdicate(command, *words, "--help"))
 
 

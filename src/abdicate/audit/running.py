@@ -12,7 +12,7 @@ from functools import lru_cache
 from abdicate.audit.lint import ROOT_CAPABILITIES, ROOT_GROUPS
 from abdicate.errors import UnsupportedPlatformError
 from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets
-from abdicate.identity.credentials import Credentials, ResGid, ResUid
+from abdicate.identity.credentials import Credentials, ResGid, ResUid, status_text
 from abdicate.identity.ids import Uid
 from abdicate.identity.resolve import Identity, KeepGroups, resolve
 from abdicate.values import Value
@@ -190,7 +190,7 @@ def audit_process(
         PermissionError: it is hidden, proc(5) "hidepid".
         UnsupportedPlatformError: there is no ``/proc`` that tells.
     """
-    text = _status(pid)
+    text = status_text(pid)
     if _field(text, "State").startswith(("Z", "X")):
         return None
     if not kernel_threads and _is_kernel_thread(pid, text):
@@ -224,22 +224,6 @@ def process_ids() -> list[int]:
         return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
     except OSError:
         raise UnsupportedPlatformError("there is no /proc here that tells of processes") from None
-
-
-def _status(pid: int) -> str:
-    try:
-        descriptor = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        if os.path.exists("/proc/self/status"):
-            raise ProcessLookupError(f"there is no process {pid}") from None
-        raise UnsupportedPlatformError("there is no /proc here that tells of processes") from None
-    try:
-        chunks = []
-        while chunk := os.read(descriptor, 16384):
-            chunks.append(chunk)
-    finally:
-        os.close(descriptor)
-    return b"".join(chunks).decode(errors="surrogateescape")
 
 
 def _is_kernel_thread(pid: int, text: str) -> bool:

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Credentials", "Difference", "ResGid", "ResUid", "read_threads"]
+__all__ = ["Credentials", "Difference", "ResGid", "ResUid", "read_threads", "status_text"]
 
 
 class ResUid(Value):
@@ -116,10 +116,7 @@ class Credentials(Value):
             ProcessLookupError: if there is no such process.
             UnsupportedPlatformError: where there is no ``/proc/<pid>/status``.
         """
-        try:
-            return cls.parse(_read(f"{_folder(pid)}/status"))
-        except FileNotFoundError:
-            raise _missing(pid) from None
+        return cls.parse(status_text(pid))
 
     @classmethod
     def of_threads(cls, pid: int) -> dict[int, Credentials]:
@@ -239,6 +236,20 @@ def read_threads(folder: str | int, *, only: str | None = None) -> dict[int, Cre
             continue
         found[int(thread)] = Credentials.parse(text)
     return found
+
+
+def status_text(pid: int) -> str:
+    """Return the text of ``/proc/<pid>/status``, proc_pid_status(5).
+
+    Raises:
+        ValueError: if *pid* is not above 0.
+        ProcessLookupError: if there is no such process.
+        UnsupportedPlatformError: where there is no ``/proc/<pid>/status``.
+    """
+    try:
+        return _read(f"{_folder(pid)}/status")
+    except FileNotFoundError:
+        raise _missing(pid) from None
 
 
 def _read(path: str, folder: int | None = None) -> str:
