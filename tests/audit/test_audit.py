@@ -210,6 +210,30 @@ def test_a_file_that_can_t_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fifo_or_a_link_is_not_replaced(tmp_path: Path) -> None:
+    """Nor a device: the output is a file of its own."""
+    fifo, link = tmp_path / "fifo", tmp_path / "link"
+    os.mkfifo(fifo)
+    link.symlink_to(fifo)
+    for path in (fifo, link):
+        ran = abdicate("audit", str(os.getpid()), "--output", str(path))
+        assert (ran.returncode, ran.stdout) == (125, b"")
+        assert b"not a regular file" in ran.stderr
+    assert sorted(tmp_path.iterdir()) == [fifo, link]
+    assert fifo.is_fifo()
+
+
+@pytest.mark.needs("strace")
+def test_one_process_that_can_t_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    """With --all: counted, and the rest is told."""
+    inject = "inject=openat:error=EIO:when=1+1"
+    only = f"--trace-path=/proc/{os.getpid()}/status"
+    traced = ["strace", "-o", "/dev/null", "-e", "trace=openat", "-e", inject, only]
+    ran = subprocess.run([*traced, *ABDICATE, "audit", "--all"], capture_output=True, check=False)
+    assert ran.returncode in (0, 1), ran.stderr
+    assert b", 1 could not be read" in ran.stdout
+
+
 @pytest.fixture
 def badly_named() -> Iterator[int]:
     """A process whose name would clear a terminal, break a line, and end a label."""

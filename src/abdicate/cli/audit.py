@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from abdicate.audit.running import Expectation, ProcessAudit, audit_process, process_ids
 from abdicate.cli.console import Refusal, UsageError, complain, say
@@ -59,9 +60,10 @@ def main(words: list[str]) -> int:
     for pid in _pids(options, described):
         try:
             found = audit_process(pid, accounts, expectation, kernel_threads=not options.all)
-        except (ProcessLookupError, PermissionError) as error:
-            # With --all it has ended since it was listed, or is hidden: there is nothing to say.
-            missing += 1
+        except OSError as error:
+            ended = isinstance(error, ProcessLookupError)
+            # With --all it has ended since it was listed: there is nothing to say.
+            missing += not (options.all and ended)
             if not options.all:
                 complain("audit", f"process {pid}: {error.strerror or error}")
             continue
@@ -156,6 +158,9 @@ def _write(text: str, path: str | None) -> None:
         if text:
             say(text)
         return
+    # A device or a FIFO would be replaced by a file.
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise Refusal(f"--output {path}: it is not a regular file", _EXIT_FAILURE)
     # The textfile collector reads whenever it likes: never half a file.
     temporary = f"{path}.{os.getpid()}.tmp"
     file = open(temporary, "x", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
