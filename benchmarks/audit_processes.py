@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import psutil
 
-from abdicate.audit.running import audit_process
+from abdicate.auditing.running import audit_process
 from abdicate.identity.accounts import SystemAccounts
 from abdicate.identity.cached import CachedAccounts
 

@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import time
 
-from abdicate.audit.lint import Surroundings, lint
+from abdicate.auditing.lint import Surroundings, lint
 from abdicate.identity.accounts import Account, StaticAccounts
 from abdicate.identity.cached import CachedAccounts
 from abdicate.identity.credentials import Credentials

@@ -9,6 +9,7 @@ Names are loaded when they are first used (PEP 562): ``import abdicate`` itself 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from abdicate.auditing.running import ProcessAudit, audit
     from abdicate.errors import (
         AbdicateError,
         ConfigError,
@@ -86,6 +87,7 @@ __all__ = [
     "PreflightError",
     "PrivilegeDrop",
     "PrivilegeRegainableError",
+    "ProcessAudit",
     "Profile",
     "Rehearsal",
     "ResGid",
@@ -105,6 +107,7 @@ __all__ = [
     "UnsupportedPlatformError",
     "UserName",
     "UserSpec",
+    "audit",
     "execute",
     "load_config",
     "plan_drop",
@@ -113,6 +116,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "abdicate.auditing.running": "ProcessAudit audit",
     "abdicate.errors": (
         "AbdicateError ConfigError ConfigProblem CredentialMismatchError IncompleteDropError "
         "LockFailed PreflightError PrivilegeRegainableError SecurityError SecurityWarning "

@@ -104,6 +104,15 @@ class ConfigProblem:
         self.key = key
         self.rule = rule
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ConfigProblem) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def _fields(self) -> tuple[str, int | None, str, str]:
+        return self.path, self.line, self.key, self.rule
+
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"
         return printable(f"{place}: {_cut(self.key, 120)}{self.key and ': '}{self.rule}")

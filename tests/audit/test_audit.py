@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import abdicate as package
 from cli.program import ABDICATE, Ran, abdicate
 from drops import raw
 from harness.child import held_child
@@ -329,3 +330,14 @@ def test_the_holder_of_the_profiles_pidfile_is_audited(tmp_path: Path) -> None:
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
+
+
+@needs_root
+def test_the_library_says_the_same_as_the_command(config: tuple[str, ...]) -> None:
+    """For a program that looks after others."""
+    service = package.load_config(config[1]).profile("web").service()
+    with held_child(_keeps_groups) as held:
+        found = package.audit(held.pid, service)
+    assert found is not None
+    assert [deviation.slot for deviation in found.deviations or ()] == ["supplementary groups"]
+    assert [way.code for way in found.regains] == ["AUD103", "AUD104"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from abdicate.audit.lint import Surroundings, lint
+from abdicate.auditing.lint import Surroundings, lint
 from abdicate.identity.accounts import Account, AccountDatabase, Group, SystemAccounts
 from abdicate.identity.cached import CachedAccounts
 from abdicate.identity.credentials import Credentials

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from abdicate.audit.files import Files
-from abdicate.audit.findings import RULES
-from abdicate.audit.lint import Surroundings, lint
+from abdicate.auditing.files import Files
+from abdicate.auditing.findings import RULES
+from abdicate.auditing.lint import Surroundings, lint
 from abdicate.identity.accounts import Account, Group, StaticAccounts
 from abdicate.identity.capabilities import CapabilitySets
 from abdicate.identity.credentials import Credentials, ResGid, ResUid

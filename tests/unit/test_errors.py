@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from abdicate import errors
 from abdicate.errors import (
     AbdicateError,
+    ConfigError,
+    ConfigProblem,
     CredentialMismatchError,
     IncompleteDropError,
     LockFailed,
@@ -35,6 +37,9 @@ _REPORT = DropReport(planned(), (), (), (), AS_ROOT, None, failure="it failed")
 _TEXTS: dict[BaseException, str] = {
     AbdicateError("no"): "no",
     SpecError("user", "", "empty text names nobody"): "user '': empty text names nobody",
+    ConfigError(ConfigProblem("a.toml", 2, "profiles.web", "it is wrong")): (
+        "a.toml:2: profiles.web: it is wrong"
+    ),
     UnknownUserError("zoe"): "user 'zoe': there is no such user in the account database",
     UnknownUserError(1000, "name a group"): (
         "user 1000: there is no such user in the account database; name a group"
@@ -58,7 +63,12 @@ def _kind(error: BaseException) -> str:
 
 def test_every_error_is_tried_here() -> None:
     """The list above is complete."""
-    public = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
+    kinds = (getattr(errors, name) for name in errors.__all__)
+    public = {
+        kind.__name__
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, BaseException)
+    }
     assert {_kind(error) for error in _ONE_OF_EACH} == public
 
 

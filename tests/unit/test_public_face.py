@@ -20,6 +20,9 @@ _TREE = ast.parse(_SOURCE.read_text(encoding="utf-8"))
 #: The names of DESIGN.md, "Names that are promises", that this release has.
 _PROMISED = {
     "AbdicateError",
+    "audit",
+    "load_config",
+    "Profile",
     "Capability",
     "CapabilitySets",
     "Credentials",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from abdicate.audit.running import Expectation, ProcessAudit, audit_process, process_ids
+from abdicate.auditing.running import Expectation, ProcessAudit, audit_process, process_ids
 from abdicate.cli.console import Refusal, UsageError, complain, say
 from abdicate.cli.options import Parser
 from abdicate.cli.profiles import add_profile_options, service
@@ -108,7 +108,7 @@ def _text(audits: list[ProcessAudit], options: Namespace, missing: int) -> str:
 
         return "".join(json.dumps(_data(audit, options)) + "\n" for audit in audits)
     if options.prometheus:
-        from abdicate.audit.prometheus import metrics
+        from abdicate.auditing.prometheus import metrics
 
         return metrics(audits, options.profile or "", missing)
     lines = []

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-from abdicate.audit.findings import RULES
+from abdicate.auditing.findings import RULES
 from abdicate.cli.console import UsageError, complain, say
 from abdicate.cli.options import Parser
 from abdicate.errors import ConfigError, ConfigProblem, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from abdicate.audit.findings import Finding
-    from abdicate.audit.lint import Surroundings
+    from abdicate.auditing.findings import Finding
+    from abdicate.auditing.lint import Surroundings
 
     Placed = tuple[str, int | None, Finding]
 
@@ -59,7 +59,7 @@ def main(words: list[str]) -> int:
         say(json.dumps(_data(found, problems), indent=2))
     elif options.sarif:
         from abdicate import __version__
-        from abdicate.audit.sarif import sarif
+        from abdicate.auditing.sarif import sarif
 
         say(json.dumps(sarif(found, __version__), indent=2))
     elif found:
@@ -72,7 +72,7 @@ def main(words: list[str]) -> int:
 
 
 def _surroundings() -> Surroundings:
-    from abdicate.audit.lint import Surroundings
+    from abdicate.auditing.lint import Surroundings
     from abdicate.identity.accounts import SystemAccounts
     from abdicate.identity.cached import CachedAccounts
     from abdicate.identity.credentials import Credentials
@@ -86,8 +86,8 @@ def _surroundings() -> Surroundings:
 
 
 def _judged(path: str, around: Surroundings) -> list[Placed]:
-    from abdicate.audit.findings import Finding
-    from abdicate.audit.lint import lint
+    from abdicate.auditing.findings import Finding
+    from abdicate.auditing.lint import lint
     from abdicate.errors import AbdicateError
     from abdicate.specs.config import load_config
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from abdicate.audit.files import Files, can_replace, can_write
-from abdicate.audit.findings import RULES, Finding
+from abdicate.auditing.files import Files, can_replace, can_write
+from abdicate.auditing.findings import RULES, Finding
 from abdicate.errors import AbdicateError
 from abdicate.identity.capabilities import Capability
 from abdicate.identity.resolve import KeepGroups, resolve

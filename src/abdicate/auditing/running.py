@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from abdicate.audit.lint import ROOT_CAPABILITIES, ROOT_GROUPS
+from abdicate.auditing.lint import ROOT_CAPABILITIES, ROOT_GROUPS
 from abdicate.errors import UnsupportedPlatformError
+from abdicate.identity.accounts import SystemAccounts
+from abdicate.identity.cached import CachedAccounts
 from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets
 from abdicate.identity.credentials import Credentials, ResGid, ResUid, status_text
 from abdicate.identity.ids import Uid
@@ -29,6 +31,7 @@ __all__ = [
     "Expectation",
     "ProcessAudit",
     "Regain",
+    "audit",
     "audit_process",
     "process_ids",
 ]
@@ -165,6 +168,37 @@ class Expectation:
         """Return the names of the slots that the profile leaves open, or that can't be read."""
         expected, found = self.of(held).slots(), held.slots()
         return tuple(slot for slot in found if expected[slot] is None or found[slot] is None)
+
+
+def audit(
+    pid: int, service: Service | None = None, accounts: AccountDatabase | None = None
+) -> ProcessAudit | None:
+    """Return what process *pid* holds, and where that is not what *service* says.
+
+    Args:
+        pid: the process.
+        service: what it should be; None: only ways back to root are told.
+        accounts: where names are looked up; None is the system's own database.
+
+    Returns:
+        None for a zombie: it holds nothing.
+
+    Raises:
+        ProcessLookupError: there is no such process.
+        AbdicateError: a name of the service does not exist here; or there is no ``/proc``.
+
+    Example:
+        >>> import os
+        >>> from abdicate import audit
+        >>> found = audit(os.getpid())
+        >>> found is not None and found.threads >= 1
+        True
+    """
+    database = CachedAccounts(SystemAccounts()) if accounts is None else accounts
+    expectation = None
+    if service is not None:
+        expectation = Expectation(service, database, Credentials.current())
+    return audit_process(pid, database, expectation)
 
 
 def audit_process(

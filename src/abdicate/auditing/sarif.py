@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abdicate.audit.findings import RULES, Finding
+from abdicate.auditing.findings import RULES, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from abdicate.audit.running import ProcessAudit
+    from abdicate.auditing.running import ProcessAudit
 
 __all__ = ["metrics"]
 
