@@ -117,7 +117,10 @@ def _systemd(text: str) -> Back:
             for name, value in found.items()
             if name.startswith("Limit")
         },
-        command=[word.replace("$$", "$") for word in _unquoted(found["ExecStart"][0])],
+        command=[
+            word.replace("$$", "$") if place else word
+            for place, word in enumerate(_unquoted(found["ExecStart"][0]))
+        ],
     )
     if "CapabilityBoundingSet" in found:
         back["bounding"] = found["CapabilityBoundingSet"][0].split()
@@ -138,7 +141,7 @@ def _kubernetes(text: str) -> Back:
         groups=sorted({pod["runAsGroup"], *pod["supplementalGroups"]}),
         capabilities=["CAP_" + name for name in inside["capabilities"].get("add", [])],
         no_new_privs=not inside["allowPrivilegeEscalation"],
-        command=container["command"],
+        command=[word.replace("$$", "$") for word in container["command"]],
     )
     assert inside["capabilities"]["drop"] == ["ALL"]
     back["bounding"] = back["capabilities"]

@@ -161,6 +161,93 @@ def test_a_line_break_in_the_command_is_refused() -> None:
     assert (ran.returncode, ran.stdout) == (125, b"")
 
 
+_FIELDS = [
+    ("exec", 'exec = ["/bin/true", "a\\nUser=root"]'),
+    ("title", 'title = "a\\n[Service]\\nUser=root"'),
+    ("working_directory", 'drop.working_directory = "/tmp\\nUser=root"'),
+    ("chroot", 'drop.chroot = "/srv\\rUser=root"'),
+    ("home", 'drop.home = "/srv\\nUser=root"'),
+    ("logfile", 'daemon.logfile = "/var/log/a\\nUser=root"'),
+]
+
+
+@pytest.mark.parametrize(("field", "line"), _FIELDS)
+@pytest.mark.parametrize("target", FORMATS)
+def test_no_text_begins_a_line_of_its_own(
+    target: str, field: str, line: str, tmp_path: Path
+) -> None:
+    """In a unit it would be a setting, as User=root."""
+    path = tmp_path / "abdicate.toml"
+    exec_ = "" if field == "exec" else 'exec = ["/bin/true"]\n'
+    path.write_text(f'[profiles.web]\n{exec_}drop.user = "1:1"\n{line}\n', encoding="utf-8")
+    ran = abdicate("export", "--format", target, "--config", str(path), "--profile", "web")
+    assert (ran.returncode, ran.stdout) == (125, b""), ran
+    assert f"export: {field} '".encode() in ran.stderr
+
+
+@pytest.mark.parametrize("program", ["+/bin/true", "!/bin/true", "-true", "@true", ":true"])
+def test_a_program_that_systemd_reads_as_a_prefix_is_refused(program: str) -> None:
+    """Plus and exclamation mark would start it with all privileges."""
+    ran = abdicate("export", "--format", "systemd", "--user", "1:1", "--", program)
+    assert (ran.returncode, ran.stdout) == (125, b"")
+    assert b"prefix" in ran.stderr
+
+
+@pytest.mark.parametrize("path", ["/tmp\\", "/tmp ", "/tmp\t"])
+def test_what_a_unit_reads_as_another_path_is_refused(path: str) -> None:
+    """A backslash at the end joins the next line; blanks at an end are stripped."""
+    ran = abdicate(
+        "export", "--format", "systemd", "--user", "1:1", "--chdir", path, "--", "/bin/true"
+    )
+    assert (ran.returncode, ran.stdout) == (125, b"")
+    assert b"working_directory" in ran.stderr
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_systemd_finds_a_program_with_a_dollar_in_its_path(tmp_path: Path) -> None:
+    """In the program's own name a dollar stands for itself."""
+    program = tmp_path / "a$b"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    unit = tmp_path / "web.service"
+    words = ("--user", "12345:12346", "--bounding", "", "--", str(program), "$HOME")
+    unit.write_text(_exported("systemd", (), *words)[0], encoding="utf-8")
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_kubernetes_replaces_nothing_in_the_command() -> None:
+    """Each dollar is doubled: "$(HOME)" would be replaced, and "$$" would become one."""
+    text, _ = _exported("kubernetes", (), "--user", "1:1", "--", "/bin/echo", "$(HOME)", "$$")
+    (container,) = yaml.safe_load(text)["spec"]["containers"]
+    assert container["command"] == ["/bin/echo", "$$(HOME)", "$$$$"]
+
+
+@pytest.mark.parametrize("target", ["docker", "podman"])
+def test_a_limit_that_the_flag_does_not_know_is_said(target: str) -> None:
+    """``docker run --ulimit as=…`` fails: invalid ulimit type."""
+    words = ("--user", "1:1", "--limit", "as=100", "--limit", "core=0", "--", "/bin/true")
+    text, errors = _exported(target, (), *words)
+    assert "--ulimit=core=0:0" in text
+    assert "=as=" not in text
+    assert "warning: limits: as: " in errors
+
+
+def test_setpriv_takes_no_program_for_a_variable() -> None:
+    """As env(1) in front of it would."""
+    ran = abdicate("export", "--format", "setpriv", "--user", "1:1", "--", "a=b")
+    assert (ran.returncode, ran.stdout) == (125, b"")
+
+
+def test_bytes_that_are_not_utf8_are_refused() -> None:
+    """JSON, YAML and units are UTF-8, and an escape would be another text."""
+    ran = abdicate("export", "--format", "oci", "--user", "1:1", "--", "/bin/echo", b"\xff")
+    assert (ran.returncode, ran.stdout) == (125, b"")
+    assert b"UTF-8" in ran.stderr
+
+
 def test_without_a_command_there_is_nothing_to_start() -> None:
     """Said in words."""
     ran = abdicate("export", "--format", "oci", "--user", "1:1")

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from abdicate.identity.situation import ResourceLimit
+
 __all__ = ["docker"]
 
 _IMAGE = "IMAGE"
@@ -31,7 +33,7 @@ def _flags(intent: Intent, program: str) -> Iterator[str]:
         yield f"--cap-add={capability}"
     if intent.no_new_privs:
         yield "--security-opt=no-new-privileges"
-    for limit in intent.limits:
+    for limit in _limits(intent):
         # -1 is "unlimited" to both.
         soft, hard = (-1 if n is None else n for n in (limit.soft, limit.hard))
         yield f"--ulimit={limit.resource}={soft}:{hard}"
@@ -45,6 +47,11 @@ def _flags(intent: Intent, program: str) -> Iterator[str]:
         yield f"--pidfile={intent.pidfile}"
 
 
+def _limits(intent: Intent) -> list[ResourceLimit]:
+    # "docker run --ulimit" knows every name but this one: "invalid ulimit type: as".
+    return [limit for limit in intent.limits if limit.resource != "as"]
+
+
 def _warnings(intent: Intent, program: str) -> Iterator[str]:
     yield "image: the profile does not name one: put it in the place of IMAGE"
     if intent.groups is None:
@@ -56,6 +63,8 @@ def _warnings(intent: Intent, program: str) -> Iterator[str]:
         )
     if intent.bounding is None or intent.bounding != intent.capabilities:
         yield "bounding: it is what is added, here the kept capabilities"
+    if len(_limits(intent)) < len(intent.limits):
+        yield f"limits: as: {program} run --ulimit does not know it"
     if program == "docker":
         yield from intent.lost("umask", why="docker run has no such flag")
         yield from intent.lost("pidfile", why="docker has --cidfile, which is something else")

@@ -11,6 +11,8 @@ from abdicate.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from abdicate.identity.accounts import AccountDatabase
     from abdicate.identity.credentials import Credentials
     from abdicate.service import Service
@@ -82,8 +84,8 @@ def intent_of(service: Service, accounts: AccountDatabase, current: Credentials)
     """Return the intent of *service*, its names looked up.
 
     Raises:
-        SpecError: uid 0 or gid 0 that is not allowed, the id 65535, no command, or what an exec
-            undoes.
+        SpecError: uid 0 or gid 0 that is not allowed, the id 65535, no command, a line break or
+            bytes that are not UTF-8 in any text, or what an exec undoes.
         AbdicateError: a name does not exist here.
     """
     drop, policy = service.drop, service.drop.policy
@@ -125,6 +127,24 @@ def intent_of(service: Service, accounts: AccountDatabase, current: Credentials)
     )
 
 
+def _texts(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield every text that a target's own would hold, by the name of its field."""
+    policy, daemon = service.drop.policy, service.daemon
+    yield "name", service.name
+    for word in service.command:
+        yield "exec", word
+    for name, text in (
+        ("title", service.title),
+        ("home", service.drop.home),
+        ("chroot", policy.chroot),
+        ("working_directory", policy.working_directory or (daemon.workdir if daemon else None)),
+        ("pidfile", None if service.pidfile is None else service.pidfile.path),
+        ("logfile", None if daemon is None else daemon.logfile),
+    ):
+        if text is not None:
+            yield name, text
+
+
 def _of_the_database(user: str | None, gid: Gid, accounts: AccountDatabase) -> tuple[Gid, ...]:
     if user is None:
         return (gid,)
@@ -141,9 +161,14 @@ def _refuse(service: Service, asked: tuple[int, str], root_is_allowed: bool) -> 
         raise SpecError(field, number, "it is the 16-bit -1, which some targets take for no id")
     if not service.command:
         raise SpecError("exec", [], "a command is wanted: what the target is to start")
-    for word in service.command:
-        if "\n" in word or "\r" in word:
-            raise SpecError("exec", word, "a line break can't be written for every target")
+    for name, text in _texts(service):
+        # A line break would begin a line of its own in a unit, as "User=root".
+        if any(mark in text for mark in "\n\r\0"):
+            raise SpecError(name, text, "a line break can't be written for every target")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise SpecError(name, text, "it is not UTF-8, as every target's text is") from None
     if policy.capabilities and not policy.ambient:
         rule = "what is kept ends at the exec, capabilities(7): ambient = true, or leave it"
         raise SpecError("capabilities", list(policy.capabilities.names()), rule)

@@ -35,7 +35,7 @@ def kubernetes(intent: Intent) -> Export:
     container: dict[str, object] = {
         "name": name,
         "image": _IMAGE,
-        "command": list(intent.command),
+        "command": list(map(_literal, intent.command)),
         "securityContext": {
             "allowPrivilegeEscalation": not intent.no_new_privs,
             "capabilities": capabilities,
@@ -44,7 +44,9 @@ def kubernetes(intent: Intent) -> Export:
     if intent.working_directory is not None:
         container["workingDir"] = intent.working_directory
     if intent.variables:
-        container["env"] = [{"name": key, "value": value} for key, value in intent.variables]
+        container["env"] = [
+            {"name": key, "value": _literal(value)} for key, value in intent.variables
+        ]
     manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -52,6 +54,11 @@ def kubernetes(intent: Intent) -> Export:
         "spec": {"securityContext": pod, "containers": [container]},
     }
     return Export("\n".join(_yaml(manifest, "")) + "\n", tuple(_warnings(intent)))
+
+
+def _literal(text: str) -> str:
+    # "$(NAME)" is replaced, and "$$" becomes "$", in a command and in env (core/v1 Container).
+    return text.replace("$", "$$")
 
 
 def _warnings(intent: Intent) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from abdicate.errors import SpecError
 from abdicate.export.intent import Export, Intent
 
 TYPE_CHECKING = False
@@ -18,7 +19,13 @@ _LOCKED = "+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked,+keep
 
 
 def setpriv(intent: Intent) -> Export:
-    """Return the command line: limits while root, setpriv, then what the user may do himself."""
+    """Return the command line: limits while root, setpriv, then what the user may do himself.
+
+    Raises:
+        SpecError: env(1) would take the program's name for a variable.
+    """
+    if "=" in intent.command[0]:
+        raise SpecError("exec", intent.command[0], "env(1) takes a name with = for a variable")
     words = [*_limits(intent), "setpriv", *_flags(intent), "--", *_environment(intent)]
     words += [*_shell(intent), *intent.command]
     return Export(shlex.join(words) + "\n", tuple(_warnings(intent)))

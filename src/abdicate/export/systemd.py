@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abdicate.errors import SpecError
 from abdicate.export.intent import Export, Intent
 
 TYPE_CHECKING = False
@@ -14,7 +15,12 @@ _LOCKED = "noroot noroot-locked no-setuid-fixup no-setuid-fixup-locked keep-caps
 
 
 def systemd(intent: Intent) -> Export:
-    """Return a unit whose process holds what the intent says."""
+    """Return a unit whose process holds what the intent says.
+
+    Raises:
+        SpecError: a text that systemd would read as something else.
+    """
+    _refuse(intent)
     lines = ["[Unit]", f"Description={_plain(intent.title or intent.name)}", "", "[Service]"]
     lines += _settings(intent)
     return Export("\n".join(lines) + "\n", tuple(_warnings(intent)))
@@ -23,7 +29,9 @@ def systemd(intent: Intent) -> Export:
 def _settings(intent: Intent) -> Iterator[str]:
     # exec: the unit has started once the program was executed, and not before.
     yield "Type=exec"
-    yield f"ExecStart={' '.join(map(_word, intent.command))}"
+    # The program is not searched for variables, so a "$" in it stands for itself.
+    words = (_word(intent.command[0], dollars=False), *map(_word, intent.command[1:]))
+    yield f"ExecStart={' '.join(words)}"
     yield f"User={intent.user or intent.uid}"
     yield f"Group={intent.gid}"
     for gid in intent.groups or ():
@@ -70,6 +78,19 @@ def _warnings(intent: Intent) -> Iterator[str]:
     yield from intent.lost("parent_death_signal", why="systemd stops its processes by itself")
     yield from intent.lost("pidfile", why="systemd knows the main process without one")
     yield from intent.lost("title", why="the program has to set it; it is the description here")
+
+
+def _refuse(intent: Intent) -> None:
+    # "+" and "!" would start it with all privileges, systemd.service(5) "Command lines".
+    if intent.command[0][:1] in set("@-:+!|"):
+        rule = "systemd takes its first character for a prefix: write the program's path"
+        raise SpecError("exec", intent.command[0], rule)
+    for field in ("title", "name", "chroot", "working_directory", "logfile"):
+        text = getattr(intent, field)
+        # Outside of quotes: systemd.syntax(7) joins the next line, and strips blanks.
+        if text is not None and (text.endswith("\\") or text != text.strip()):
+            rule = "a backslash at the end, or a blank at an end, has no place in a unit"
+            raise SpecError(field, text, rule)
 
 
 def _plain(text: str) -> str:
