@@ -159,6 +159,8 @@ def _by_runc(site: Site) -> Iterator[int]:
     spec = {
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs"},
+        # Of its own: runc fills it, and would put its ptmx into the machine's.
+        "mounts": [{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}],
         "linux": {"namespaces": [{"type": "mount"}]},
         **json.loads(site.exported("oci")),
     }
