@@ -31,17 +31,23 @@ _ANYBODY = -1
 def _traced(do: Callable[[], object], trace: Path, *options: str) -> int:
     """Have a child *do* it under strace from there on; return its wait status."""
     waits, go = os.pipe()
+    ready, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
             signal.alarm(60)
             os.close(go)
             ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANYBODY, 0, 0, 0)
+            os.write(tell, b".")
             os.read(waits, 1)
             do()
             os._exit(0)
         os._exit(1)
     os.close(waits)
+    # Attached any sooner, the tracer would count what the child does before it waits.
+    os.close(tell)
+    os.read(ready, 1)
+    os.close(ready)
     command = ["strace", "-p", str(pid), "-o", str(trace), "-e", f"trace={_CALLS}", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
