@@ -341,3 +341,34 @@ def test_the_library_says_the_same_as_the_command(config: tuple[str, ...]) -> No
     assert found is not None
     assert [deviation.slot for deviation in found.deviations or ()] == ["supplementary groups"]
     assert [way.code for way in found.regains] == ["AUD103", "AUD104"]
+
+
+_HEADLESS = """
+import ctypes, sys, threading, time
+
+def say_when_alone():
+    while True:
+        with open("/proc/self/status") as status:
+            if "State:\\tZ" in status.read():
+                break
+        time.sleep(0.01)
+    print("headless", flush=True)
+    time.sleep(60)
+
+threading.Thread(target=say_when_alone).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_whose_first_thread_has_ended_is_no_zombie() -> None:
+    """Its other threads hold what they hold: it is read, not left out."""
+    words = [sys.executable, "-c", _HEADLESS]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"headless\n"
+            found = package.audit(process.pid)
+            assert found is not None
+            assert found.threads >= 1
+        finally:
+            process.kill()

@@ -137,6 +137,11 @@ def test_the_neighbour_is_left_alone(fields: dict[str, object], files: dict[str,
     assert _codes(fields, files) == []
 
 
+def test_a_group_that_equals_root_is_found_where_the_others_are_kept() -> None:
+    """What is named is judged, though what is kept cannot be."""
+    assert _codes({"drop": {"group": "docker", "groups": "keep"}}) == ["ABD103", "ABD104"]
+
+
 def test_a_uid_of_somebodys_containers_is_found() -> None:
     """subuid(5): who has the range is root over it in a user namespace of his."""
     assert _codes({}, subordinate=((400, 200, "person"),)) == ["ABD108"]

@@ -152,8 +152,9 @@ def _groups(service: Service, identity: Identity, around: Surroundings) -> Itera
         if identity.uid not in around.current.uid:
             what = "keep leaves it in the starter's groups: init, only or exactly"
             yield "ABD103", "drop.groups", what
-        return
-    groups = sorted({identity.gid, *identity.groups})
+        groups = [identity.gid]
+    else:
+        groups = sorted({identity.gid, *identity.groups})
     if 0 in groups and identity.uid != 0:
         yield "ABD102", "drop.group", "gid 0 is root's group, which many files trust"
     for gid in groups:

@@ -225,13 +225,15 @@ def audit_process(
         UnsupportedPlatformError: there is no ``/proc`` that tells.
     """
     text = status_text(pid)
-    if _field(text, "State").startswith(("Z", "X")):
+    # A process whose first thread has ended shows that thread's Z while the others run on.
+    alone = _field(text, "Threads") in ("0", "1")
+    if alone and _field(text, "State").startswith(("Z", "X")):
         return None
     if not kernel_threads and _is_kernel_thread(pid, text):
         return None
     held = _parsed(_identity_lines(text))
     threads = {pid: held}
-    if _field(text, "Threads") != "1":
+    if not alone:
         threads = Credentials.of_threads(pid)
     deviations = None
     if expectation is not None:

@@ -7,8 +7,8 @@ import stat
 
 from abdicate.auditing.running import Expectation, ProcessAudit, audit_process, process_ids
 from abdicate.cli.console import Refusal, UsageError, complain, say
-from abdicate.cli.options import Parser
-from abdicate.cli.profiles import add_profile_options, service
+from abdicate.cli.options import Parser, add_profile_options
+from abdicate.cli.profiles import service
 from abdicate.cli.show import process_id
 from abdicate.errors import printable
 from abdicate.identity.accounts import SystemAccounts
@@ -39,7 +39,7 @@ def parser() -> Parser:
     )
     words.add_argument("pids", metavar="PID", nargs="*", help="process ids")
     words.add_argument("--all", action="store_true", help="every process that can be seen")
-    add_profile_options(words)
+    add_profile_options(words, "profile")
     shape = words.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="as JSON, one line a process")
     shape.add_argument("--prometheus", action="store_true", help="as metrics")

@@ -77,7 +77,7 @@ def main(words: list[str]) -> int:
 
 
 def _start(known: Parser, options: Namespace) -> int:
-    drop, found = asked(known, options, "pidfile", "logfile", "foreground")
+    drop, found = asked(known, options)
     command = command_of("daemon", options, found)
     refuse_what_an_exec_undoes(drop.policy)
     kernel = system_kernel()

@@ -32,6 +32,7 @@ __all__ = [
     "Parser",
     "add_command",
     "add_drop_options",
+    "add_profile_options",
     "command_of",
     "refuse_beside_a_profile",
     "refuse_what_an_exec_undoes",
@@ -78,11 +79,16 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.HelpFormatter(prog, width=width)
 
 
+def add_profile_options(parser: argparse.ArgumentParser, title: str) -> None:
+    """Let the command line name one profile of a config file, under *title* in the help."""
+    group = parser.add_argument_group(title)
+    group.add_argument("--config", metavar="FILE", help="profiles: TOML, JSON or YAML")
+    group.add_argument("--profile", metavar="NAME", help="which of them")
+
+
 def add_drop_options(parser: Parser) -> None:
     """Add every option from which `request` makes a `DropRequest`."""
-    profile = parser.add_argument_group("from a file, instead of the options below")
-    profile.add_argument("--config", metavar="FILE", help="profiles: TOML, JSON or YAML")
-    profile.add_argument("--profile", metavar="NAME", help="which of them")
+    add_profile_options(parser, "from a file, instead of the options below")
 
     who = parser.add_argument_group("who")
     who.add_argument(
@@ -153,44 +159,30 @@ def add_drop_options(parser: Parser) -> None:
     )
 
 
-_DROP_OPTIONS = {
-    "user": "--user",
-    "group": "--group",
-    "groups": "--groups",
-    "home": "--home",
-    "allow_root": "--allow-root",
-    "allow_root_group": "--allow-root-group",
-    "no_new_privs": "--no-new-privs",
-    "keep_capabilities": "--keep-capabilities",
-    "ambient": "--ambient",
-    "bounding": "--bounding",
-    "lock_securebits": "--lock-securebits",
-    "new_session_keyring": "--new-session-keyring",
-    "dumpable": "--dumpable",
-    "parent_death_signal": "--parent-death-signal",
-    "chroot": "--chroot",
-    "chdir": "--chdir",
-    "umask": "--umask",
-    "limit": "--limit",
-    "nice": "--nice",
-    "environment": "--keep-env",
+# What says which profile, what to do with it, and how to tell; never what it should be.
+_BESIDE_A_PROFILE = frozenset(
+    ["config", "profile", "command", "json", "format", "strict", "stop", "status", "timeout"]
+)
+
+_SPELT = {
+    "dumpable": "--dumpable or --no-dumpable",
+    "environment": "--keep-env or --reset-env",
 }
 
 
-def refuse_beside_a_profile(parser: Parser, options: argparse.Namespace, *others: str) -> None:
-    """Refuse an option that would say what the profile says.
+def refuse_beside_a_profile(parser: Parser, options: argparse.Namespace) -> None:
+    """Refuse an option that would say what the profile says: every option that is not known.
 
     Args:
         parser: what the words were parsed by.
         options: what they said.
-        others: more options that the profile stands for, as ``"pidfile"``.
 
     Raises:
         UsageError: one is given, with its name.
     """
-    for name in (*_DROP_OPTIONS, *others):
-        if getattr(options, name) != parser.get_default(name):
-            option = _DROP_OPTIONS.get(name, f"--{name}")
+    for name, value in vars(options).items():
+        if name not in _BESIDE_A_PROFILE and value != parser.get_default(name):
+            option = _SPELT.get(name, "--" + name.replace("_", "-"))
             raise UsageError(f"{option} is given, and a profile: write it into the profile")
 
 

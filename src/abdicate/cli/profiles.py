@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from abdicate.cli.console import UsageError
 from abdicate.cli.options import Parser, refuse_beside_a_profile, request
 
@@ -12,14 +14,7 @@ if TYPE_CHECKING:
     from abdicate.request import DropRequest
     from abdicate.service import Service
 
-__all__ = ["add_profile_options", "asked", "service"]
-
-
-def add_profile_options(parser: argparse.ArgumentParser) -> None:
-    """Let the command line name one profile of a config file."""
-    group = parser.add_argument_group("profile")
-    group.add_argument("--config", metavar="FILE", help="profiles: TOML, JSON or YAML")
-    group.add_argument("--profile", metavar="NAME", help="which of them")
+__all__ = ["asked", "service"]
 
 
 def service(options: argparse.Namespace, *, any_owner: bool = False) -> Service | None:
@@ -37,21 +32,32 @@ def service(options: argparse.Namespace, *, any_owner: bool = False) -> Service 
         return None
     if options.config is None or options.profile is None:
         raise UsageError("--config FILE and --profile NAME go together")
-    from abdicate.specs.config import load_config
+    # pydantic executes every plug-in that the environment registers, at its first model; and
+    # root executes nothing here that it did not name.
+    before = os.environ.get(_PLUG_INS)
+    os.environ[_PLUG_INS] = "__all__"
+    try:
+        from abdicate.specs.config import load_config
 
-    config = load_config(options.config, any_owner=any_owner)
-    return config.profile(options.profile).service()
+        config = load_config(options.config, any_owner=any_owner)
+        return config.profile(options.profile).service()
+    finally:
+        # A daemon's and a command's environment are its own.
+        if before is None:
+            del os.environ[_PLUG_INS]
+        else:
+            os.environ[_PLUG_INS] = before
 
 
-def asked(
-    parser: Parser, options: argparse.Namespace, *others: str
-) -> tuple[DropRequest, Service | None]:
+_PLUG_INS = "PYDANTIC_DISABLE_PLUGINS"
+
+
+def asked(parser: Parser, options: argparse.Namespace) -> tuple[DropRequest, Service | None]:
     """Return whom to become, from a profile or from the options; and the profile's service.
 
     Args:
         parser: what the words were parsed by.
         options: what they said.
-        others: options beside those of `add_drop_options` that a profile stands for.
 
     Raises:
         UsageError: a profile is named, and an option says the same.
@@ -60,5 +66,5 @@ def asked(
     found = service(options)
     if found is None:
         return request(options), None
-    refuse_beside_a_profile(parser, options, *others)
+    refuse_beside_a_profile(parser, options)
     return found.drop, found

@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
     """Drop and execute; this returns only where that failed."""
     known = parser()
     options = known.parse_args(words)
-    drop, service = asked(known, options, "pidfile")
+    drop, service = asked(known, options)
     command = command_of("run", options, service)
     refuse_what_an_exec_undoes(drop.policy)
     kernel = system_kernel()

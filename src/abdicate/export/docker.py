@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from abdicate.errors import SpecError
 from abdicate.export.intent import Export, Intent
 
 TYPE_CHECKING = False
@@ -15,12 +16,28 @@ if TYPE_CHECKING:
 __all__ = ["docker"]
 
 _IMAGE = "IMAGE"
+_HIGHEST_ID = 2**31 - 1
 
 
 def docker(intent: Intent, program: str) -> Export:
-    """Return a command line for *program*, ``docker`` or ``podman``, with an image to fill in."""
+    """Return a command line for *program*, ``docker`` or ``podman``, with an image to fill in.
+
+    Raises:
+        SpecError: an id that Docker does not take.
+    """
+    if program == "docker":
+        for field, number in (("user", intent.uid), ("group", intent.gid)):
+            _refuse(field, number)
+        for gid in intent.groups or ():
+            _refuse("groups", gid)
     words = [program, "run", *_flags(intent, program), _IMAGE, *intent.command]
     return Export(shlex.join(words) + "\n", tuple(_warnings(intent, program)))
+
+
+def _refuse(field: str, number: int) -> None:
+    # dockerd: "uids and gids must be in range 0-2147483647".
+    if number > _HIGHEST_ID:
+        raise SpecError(field, number, f"Docker takes ids up to {_HIGHEST_ID}")
 
 
 def _flags(intent: Intent, program: str) -> Iterator[str]:

@@ -72,6 +72,8 @@ def _warnings(intent: Intent) -> Iterator[str]:
         yield "groups: keep: systemd gives those of the account database instead"
     if intent.bounding is None:
         yield "bounding: the profile leaves it to the starter, which is systemd's default here"
+    if intent.user is None:
+        yield f"user: systemd starts nothing for uid {intent.uid}, which has no account here"
     if not intent.command[0].startswith("/"):
         yield f"exec: systemd looks for {intent.command[0]} in its own search path"
     yield from intent.lost("lock_securebits", why="systemd does not know no-cap-ambient-raise")

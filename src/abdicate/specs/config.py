@@ -41,11 +41,9 @@ class Config(Spec, frozen=True):
     profiles: Mapping[str, Profile] = Field(description="Profiles by name.")
     _lines: dict[tuple[str, ...], int] = PrivateAttr(default_factory=dict)
 
-    def placed(self, lines: Lines) -> Config:
-        """Return the same, knowing in which line each key stands."""
-        copy = self.model_copy()
-        copy._lines.update(lines)
-        return copy
+    def _placed(self, lines: Lines) -> Config:
+        self._lines.update(lines)
+        return self
 
     def line_of(self, profile: str, key: str = "") -> int | None:
         """Return the line in which a profile's key stands, counted from 1.
@@ -108,7 +106,7 @@ def load_config(
         elif read := _profile(profile, whole, problems):
             profiles[profile] = read
     problems.raise_any()
-    return Config(path=name, profiles=profiles).placed(lines)
+    return Config(path=name, profiles=profiles)._placed(lines)
 
 
 class _Problems:

@@ -50,7 +50,7 @@ def read_config_file(path: str, *, any_owner: bool = False) -> ConfigText:
         raise _wrong(path, f"the name has to end in one of {', '.join(SUFFIXES)}")
     # O_NONBLOCK: a FIFO without a writer would block here for ever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    with open(os.open(path, flags), "rb") as file:
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise _wrong(path, "it is not a regular file")
