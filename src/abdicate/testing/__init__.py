@@ -8,6 +8,7 @@ from __future__ import annotations
 from abdicate.identity.accounts import StaticAccounts
 from abdicate.testing.fake_kernel import FakeKernel
 from abdicate.testing.faults import Aborted
+from abdicate.testing.stand_in import standing_in
 from abdicate.testing.thread import Machine
 
-__all__ = ["Aborted", "FakeKernel", "Machine", "StaticAccounts"]
+__all__ = ["Aborted", "FakeKernel", "Machine", "StaticAccounts", "standing_in"]

@@ -1,0 +1,113 @@
+"""The plugin, as an app's tests use it: in a pytest of its own, by whoever runs this one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from abdicate import executor, request
+from abdicate.testing import FakeKernel, StaticAccounts, standing_in
+
+_CONFTEST = 'pytest_plugins = ["abdicate.testing.plugin"]\n'
+
+
+def _passes(folder: Path, tests: str) -> tuple[int, str]:
+    """Return the status and the output of a pytest over *tests*, with the plugin."""
+    (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
+    (folder / "test_app.py").write_text(tests, encoding="utf-8")
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    ran = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+_DROP = """
+import os
+from abdicate import PrivilegeDrop
+from abdicate.platforms import maybe_drop_privileges
+
+def test_apply(fake_kernel, fake_accounts):
+    before = os.getresuid(), os.getresgid(), os.getgroups(), dict(os.environ)
+    proof = PrivilegeDrop(user="app").apply()
+    held = fake_kernel.credentials()
+    assert (held.uid.real, held.uid.effective, held.uid.saved) == (1000, 1000, 1000)
+    assert set(held.groups) == {1000, 1001}
+    assert proof.report.plan.identity.user == "app"
+    assert before == (os.getresuid(), os.getresgid(), os.getgroups(), dict(os.environ))
+
+def test_function(fake_kernel, fake_accounts):
+    maybe_drop_privileges(uid="app")
+    assert fake_kernel.credentials().uid.saved == 1000
+    assert os.getresuid() != (1000, 1000, 1000) or os.getuid() == 1000
+
+def test_single_functions(fake_kernel, fake_accounts):
+    from abdicate import platforms
+    platforms.setgroups(["logs"])
+    platforms.setgid("app")
+    platforms.setuid("app")
+    held = fake_kernel.credentials()
+    assert (held.uid.saved, held.gid.saved, tuple(held.groups)) == (1000, 1000, (1001,))
+"""
+
+
+def test_a_drop_of_the_app_is_made_on_the_model_and_not_on_the_process(tmp_path: Path) -> None:
+    """By the object, by the function, and by the single functions."""
+    status, said = _passes(tmp_path, _DROP)
+    assert status == 0, said
+    assert "3 passed" in said
+
+
+_ORDINARY = """
+import pytest
+from abdicate import PreflightError, PrivilegeDrop
+from abdicate.testing import FakeKernel
+
+@pytest.fixture
+def fake_kernel_start():
+    return FakeKernel.user(1000)
+
+def test_refused(fake_kernel, fake_accounts):
+    with pytest.raises(PreflightError):
+        PrivilegeDrop(user="nobody").apply()
+    assert fake_kernel.credentials().uid.saved == 1000
+    assert fake_kernel.calls == []
+"""
+
+
+def test_the_start_of_the_model_is_the_apps_to_choose(tmp_path: Path) -> None:
+    """An ordinary user's process may not become somebody else, on the model as on the kernel."""
+    status, said = _passes(tmp_path, _ORDINARY)
+    assert status == 0, said
+
+
+_FORGETFUL = """
+def test_the_app_forgot_to_drop(fake_kernel):
+    assert fake_kernel.credentials().uid.saved == 1000
+"""
+
+
+def test_an_app_that_does_not_drop_fails_its_test(tmp_path: Path) -> None:
+    """The model changes by what the app does, and by nothing else."""
+    status, said = _passes(tmp_path, _FORGETFUL)
+    assert status == 1, said
+    assert "1 failed" in said
+
+
+def test_afterwards_the_machine_is_itself_again() -> None:
+    """Nothing stays replaced, whatever happened in between."""
+    rooms = [dict(vars(executor)), dict(vars(request))]
+    replaced = []
+
+    def fail() -> None:
+        with standing_in(kernel=FakeKernel.root(), accounts=StaticAccounts()):
+            replaced.append(dict(vars(request)) != rooms[1])
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail()
+    assert replaced == [True]
+    assert [dict(vars(executor)), dict(vars(request))] == rooms
