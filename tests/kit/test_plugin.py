@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import abdicate
 from abdicate import executor, request
 from abdicate.testing import FakeKernel, StaticAccounts, standing_in
+from abdicate.testing.stand_in import ASK_FOR_A_KERNEL, ASK_FOR_ACCOUNTS
 
 _CONFTEST = 'pytest_plugins = ["abdicate.testing.plugin"]\n'
 
@@ -95,6 +97,41 @@ def test_an_app_that_does_not_drop_fails_its_test(tmp_path: Path) -> None:
     status, said = _passes(tmp_path, _FORGETFUL)
     assert status == 1, said
     assert "1 failed" in said
+
+
+_ACCOUNTS_ALONE = """
+import os
+from abdicate import PrivilegeDrop
+
+def test_apply(fake_accounts):
+    before = os.getresuid()
+    PrivilegeDrop(user="app").apply()
+    assert os.getresuid() == before
+"""
+
+
+def test_made_up_accounts_never_reach_the_real_kernel(tmp_path: Path) -> None:
+    """As root the test's own process would become a user that there is not."""
+    status, said = _passes(tmp_path, _ACCOUNTS_ALONE)
+    assert status == 0, said
+
+
+# They act on this process and this machine, as the docstring of standing_in says.
+_REAL = {"process.daemon", "process.detach", "rehearsal", "auditing.running", "platforms"}
+
+
+@pytest.mark.parametrize("maker", ["system_kernel", "SystemAccounts"])
+def test_every_room_that_asks_for_the_machines_own_is_known(maker: str) -> None:
+    """A new one is either replaced, or said to be real."""
+    source = Path(str(abdicate.__file__)).parent
+    asking = {
+        ".".join(file.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        for file in source.rglob("*.py")
+        if f"{maker}()" in file.read_text(encoding="utf-8")
+        and file.relative_to(source).parts[0] not in ("cli", "kernel", "identity")
+    }
+    replaced = {"system_kernel": ASK_FOR_A_KERNEL, "SystemAccounts": ASK_FOR_ACCOUNTS}[maker]
+    assert asking - _REAL == set(replaced)
 
 
 def test_afterwards_the_machine_is_itself_again() -> None:

@@ -7,6 +7,7 @@ import json
 from abdicate.auditing.findings import RULES
 from abdicate.cli.console import UsageError, complain, say
 from abdicate.cli.options import Parser
+from abdicate.cli.profiles import WithoutPlugIns
 from abdicate.errors import ConfigError, ConfigProblem, printable
 
 TYPE_CHECKING = False
@@ -89,9 +90,11 @@ def _judged(path: str, around: Surroundings) -> list[Placed]:
     from abdicate.auditing.findings import Finding
     from abdicate.auditing.lint import lint
     from abdicate.errors import AbdicateError
-    from abdicate.specs.config import load_config
 
-    config = load_config(path, any_owner=True)
+    with WithoutPlugIns():
+        from abdicate.specs.config import load_config
+
+        config = load_config(path, any_owner=True)
     found: list[Placed] = []
     for name, profile in config.profiles.items():
         try:

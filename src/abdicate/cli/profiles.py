@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from abdicate.request import DropRequest
     from abdicate.service import Service
 
-__all__ = ["asked", "service"]
+__all__ = ["WithoutPlugIns", "asked", "service"]
 
 
 def service(options: argparse.Namespace, *, any_owner: bool = False) -> Service | None:
@@ -32,24 +32,34 @@ def service(options: argparse.Namespace, *, any_owner: bool = False) -> Service 
         return None
     if options.config is None or options.profile is None:
         raise UsageError("--config FILE and --profile NAME go together")
-    # pydantic executes every plug-in that the environment registers, at its first model; and
-    # root executes nothing here that it did not name.
-    before = os.environ.get(_PLUG_INS)
-    os.environ[_PLUG_INS] = "__all__"
-    try:
+    with WithoutPlugIns():
         from abdicate.specs.config import load_config
 
         config = load_config(options.config, any_owner=any_owner)
         return config.profile(options.profile).service()
-    finally:
-        # A daemon's and a command's environment are its own.
-        if before is None:
-            del os.environ[_PLUG_INS]
-        else:
-            os.environ[_PLUG_INS] = before
 
 
 _PLUG_INS = "PYDANTIC_DISABLE_PLUGINS"
+
+
+class WithoutPlugIns:
+    """Keep pydantic from executing the plug-ins that the environment registers, for a block.
+
+    It looks for them at its first model; and root executes nothing here that it did not name.
+    The variable is put back, since a daemon's and a command's environment are its own.
+    """
+
+    def __init__(self) -> None:
+        self._before = os.environ.get(_PLUG_INS)
+
+    def __enter__(self) -> None:
+        os.environ[_PLUG_INS] = "__all__"
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            del os.environ[_PLUG_INS]
+        else:
+            os.environ[_PLUG_INS] = self._before
 
 
 def asked(parser: Parser, options: argparse.Namespace) -> tuple[DropRequest, Service | None]:

@@ -6,6 +6,7 @@ import json
 
 from abdicate.cli.console import say
 from abdicate.cli.options import Parser
+from abdicate.cli.profiles import WithoutPlugIns
 
 __all__ = ["main", "parser"]
 
@@ -18,7 +19,10 @@ def parser() -> Parser:
 def main(words: list[str]) -> int:
     """Print the schema. Return 0."""
     parser().parse_args(words)
-    from abdicate.specs.schema import config_schema
+    with WithoutPlugIns():
+        from abdicate.specs.schema import config_schema
 
-    say(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+        schema = config_schema()
+
+    say(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0

@@ -26,8 +26,8 @@ def docker(intent: Intent, program: str) -> Export:
         SpecError: an id that Docker does not take.
     """
     if program == "docker":
-        for field, number in (("user", intent.uid), ("group", intent.gid)):
-            _refuse(field, number)
+        _refuse("user", intent.uid)
+        _refuse("group", intent.gid)
         for gid in intent.groups or ():
             _refuse("groups", gid)
     words = [program, "run", *_flags(intent, program), _IMAGE, *intent.command]

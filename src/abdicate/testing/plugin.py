@@ -51,7 +51,10 @@ def fake_accounts_start() -> StaticAccounts:
 
 
 @pytest.fixture
-def fake_accounts(fake_accounts_start: StaticAccounts) -> Iterator[StaticAccounts]:
-    """The account database in which every drop looks names up while the test runs."""
+def fake_accounts(
+    fake_accounts_start: StaticAccounts,
+    fake_kernel: FakeKernel,
+) -> Iterator[StaticAccounts]:
+    """The account database in which every drop looks names up; and `fake_kernel` with it."""
     with standing_in(accounts=fake_accounts_start):
         yield fake_accounts_start

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["standing_in"]
 
-# The rooms that ask for the machine's own where a caller gives none: every drop begins in one.
-_ASK_FOR_A_KERNEL = ("request", "executor", "process.privileges")
-_ASK_FOR_ACCOUNTS = ("request", "specs.drop", "process.privileges")
+# The rooms that ask for the machine's own where a caller gives none; tests/kit looks for others.
+ASK_FOR_A_KERNEL = ("request", "executor", "process.privileges")
+ASK_FOR_ACCOUNTS = ("request", "specs.drop", "process.privileges")
 
 
 @contextmanager
@@ -28,7 +28,9 @@ def standing_in(
     `PrivilegeDrop` and `DropRequest`, `execute`, and the privilege functions of
     `abdicate.platforms` then act on what is given here; the process is left as it is, but for
     what reads or changes it by another way: `rehearse`, `audit`, `Daemon`,
-    `Credentials.current()`, `platforms.check_privileges()`.
+    `Credentials.current()`, `platforms.detached()`, `platforms.check_privileges()`.
+
+    With *accounts* alone a drop is made on the real kernel: in a test, do that in a forked child.
 
     Args:
         kernel: what changes instead of this process, as a `FakeKernel`; None: the real one.
@@ -36,10 +38,10 @@ def standing_in(
     """
     with ExitStack() as stack:
         if kernel is not None:
-            for name in _ASK_FOR_A_KERNEL:
+            for name in ASK_FOR_A_KERNEL:
                 _replace(stack, name, "system_kernel", kernel)
         if accounts is not None:
-            for name in _ASK_FOR_ACCOUNTS:
+            for name in ASK_FOR_ACCOUNTS:
                 _replace(stack, name, "SystemAccounts", accounts)
         yield
 
