@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +22,16 @@ def _passes(folder: Path, tests: str) -> tuple[int, str]:
     (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
     (folder / "test_app.py").write_text(tests, encoding="utf-8")
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    # An app has no such option as the one that CI gives to the outer run (--strict-needs).
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     ran = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        words,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     return ran.returncode, ran.stdout + ran.stderr
 
