@@ -30,8 +30,8 @@ def lockstep(
     kernel = LinuxKernel()
     fake = mirror(kernel, kind)
     told = ["start:", *_shown(kernel)]
-    if differences := list(_differences(fake, kernel)):
-        return "\n".join([*told, "the start itself differs:", *differences])
+    if found := list(differences(fake, kernel)):
+        return "\n".join([*told, "the start itself differs:", *found])
     for method, arguments in calls:
         try:
             expected = _answer(fake, method, arguments)
@@ -39,9 +39,9 @@ def lockstep(
             return None  # the kernel's process would be gone now: there is a test of its own
         observed = _answer(kernel, method, arguments)
         told.append(f"{method}{arguments!r}: model {expected}, kernel {observed}")
-        differences = list(_differences(fake, kernel))
-        if expected != observed or differences:
-            return "\n".join([*told, *differences])
+        found = list(differences(fake, kernel))
+        if expected != observed or found:
+            return "\n".join([*told, *found])
     return None
 
 
@@ -53,7 +53,8 @@ def _answer(kernel: Kernel, method: str, arguments: tuple[Any, ...]) -> str:
     return "done"
 
 
-def _differences(fake: FakeKernel, kernel: LinuxKernel) -> Iterator[str]:
+def differences(fake: FakeKernel, kernel: LinuxKernel) -> Iterator[str]:
+    """Yield what is not the same in the model and in this process."""
     expected, observed = fake.credentials(), kernel.credentials()
     if expected != observed:
         yield from map(str, expected.differences(observed))

@@ -1,209 +1,264 @@
 """A machine of Hypothesis: random starts, drops, and attacks after the drop.
 
 One invariant: what was given up is never held again, in any thread. The machine looks at what
-the kernel shows, and asks neither the report nor the plan's steps.
+the kernel shows, and asks neither the report nor the plan's steps. It is given its lives: on the
+model, or on the kernel.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from abdicate import executor
-from abdicate.errors import IncompleteDropError, PreflightError
-from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets, Securebits
-from abdicate.identity.credentials import Credentials
+from abdicate.identity.capabilities import Capability, CapabilitySet, Securebits
+from abdicate.identity.credentials import ResGid, ResUid
 from abdicate.identity.ids import Gid, Uid
 from abdicate.identity.resolve import Identity
-from abdicate.identity.situation import IdRange
-from abdicate.plan.planner import plan_drop
 from abdicate.plan.policy import DropPolicy
-from abdicate.testing import FakeKernel
-from abdicate.testing.thread import Thread
+from model.lives import Life
+from model.sequences import SECUREBITS
 
-_IDS = (0, 4, 1000, 1001)
+#: How a life begins: its start, its groups, and its threads besides the first.
+Begin = Callable[[str, list[int], int], Life]
+
+_NOTHING = CapabilitySet.EMPTY
 # None of them gives back what the invariant watches.
-_HARMLESS = (Capability.NET_BIND_SERVICE, Capability.CHOWN, Capability.SYS_TIME)
+_HARMLESS = (Capability.NET_BIND_SERVICE, Capability.CHOWN, Capability.KILL)
 _EVERYTHING = CapabilitySet.of(*Capability)
 
-uids = st.sampled_from(_IDS).map(Uid)
-gids = st.sampled_from(_IDS).map(Gid)
-some_uid = st.none() | uids
-some_gid = st.none() | gids
+names = st.sampled_from(("root", "adm", "app", "other"))
+maybe = st.none() | names
+members = st.lists(st.sampled_from(("adm", "app", "other")), max_size=3, unique=True)
+threads = st.integers(0, 3)
 harmless = st.sets(st.sampled_from(_HARMLESS)).map(lambda kept: CapabilitySet.of(*kept))
+thread_scoped = st.builds(
+    DropPolicy,
+    capabilities=st.none() | harmless,
+    bounding=st.none() | harmless,
+    no_new_privs=st.booleans(),
+    lock_securebits=st.booleans(),
+)
 any_set = st.sets(st.sampled_from(list(Capability)), max_size=4).map(
     lambda held: CapabilitySet.of(*held)
 ) | st.just(_EVERYTHING)
 
-
-class OneThreadKernel(FakeKernel):
-    """A kernel behind a libc that changes the calling thread alone, as the bare calls do.
-
-    credentials(7): the kernel keeps ids for each thread; it is libc that makes them the process's.
-    """
-
-    def _for_all(self, method: str, *arguments: object, rule: Callable[[Thread], Thread]) -> None:
-        self._for_caller(method, *arguments, rule=rule)
+AFTER_THE_DROP = precondition(lambda self: self.life is not None and self.goal is not None)
 
 
 class NothingComesBack(RuleBasedStateMachine):
     """Starts, drops and attacks; see the module."""
 
+    begin_life: Begin
+    starts: tuple[str, ...]
+    #: How drops ended, over all lives.
+    outcomes: Counter[str]
+    #: Whether a kernel that does as it is told can leave a drop half done: behind a wrong libc.
+    may_fail = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.kernel: FakeKernel | None = None
-        self.goal: Credentials | None = None
+        self.life: Life | None = None
+        self.goal: _Goal | None = None
 
-    @initialize(
-        kind=st.sampled_from((FakeKernel, OneThreadKernel)),
-        start=st.sampled_from(("root", "few capabilities", "user", "namespace")),
-        groups=st.lists(gids, max_size=3, unique=True),
-        threads=st.integers(0, 2),
-    )
-    def begin(self, kind: type[FakeKernel], start: str, groups: list[Gid], threads: int) -> None:
+    @initialize(data=st.data(), groups=members, extra=st.sampled_from((0, 0, 1, 2)))
+    def begin(self, data: st.DataObject, groups: list[str], extra: int) -> None:
         """Start as root, as a container's root, as a user, or as root of a user namespace."""
-        setting = CapabilitySet.of(Capability.SETUID, Capability.SETGID, Capability.SETPCAP)
+        start = data.draw(st.sampled_from(self.starts))
+        numbers = {"adm": 4, "app": 1000, "other": 1001}
+        self.life = type(self).begin_life(start, [numbers[group] for group in groups], extra)
 
-        def made(*threads: Credentials) -> FakeKernel:
-            if start == "root":
-                return kind.root(groups=groups, threads=threads)
-            if start == "few capabilities":
-                return kind.root(groups=groups, capabilities=setting, threads=threads)
-            if start == "user":
-                return kind.user(1000, groups=groups, threads=threads)
-            ids = (IdRange(0, 0, 65536),)
-            return kind.in_user_namespace(
-                uids=ids, gids=ids, setgroups_allowed=True, groups=groups, threads=threads
-            )
+    def teardown(self) -> None:
+        """End the life."""
+        if self.life is not None:
+            self.life.end()
 
-        self.kernel = made(*[made().credentials()] * threads)
-
-    @precondition(lambda self: self.kernel is not None and self.goal is None)
+    @precondition(lambda self: self.life is not None and self.goal is None)
     @rule(
-        uid=st.sampled_from((1000, 1001)).map(Uid),
-        gid=st.sampled_from((4, 1000, 1001)).map(Gid),
-        groups=st.lists(st.sampled_from((4, 1000, 1001)).map(Gid), max_size=3, unique=True),
-        kept=st.none() | harmless,
-        bounding=st.none() | harmless,
-        no_new_privs=st.booleans(),
-        locked=st.booleans(),
+        user=st.sampled_from(("app", "app", "other")),
+        group=st.sampled_from(("app", "app", "other", "adm")),
+        others=st.none() | members,
+        thread_scoped=st.none() | thread_scoped,
     )
     def drop(
         self,
-        uid: Uid,
-        gid: Gid,
-        groups: list[Gid],
-        kept: CapabilitySet | None,
-        bounding: CapabilitySet | None,
-        no_new_privs: bool,
-        locked: bool,
+        user: str,
+        group: str,
+        others: list[str] | None,
+        thread_scoped: DropPolicy | None,
     ) -> None:
         """Drop; a refusal changes nothing, and a kernel that does as told is no failure."""
-        kernel = self.kernel
-        assert kernel is not None
-        listed = tuple(sorted({gid, *groups}))
-        identity = Identity(None, uid, gid, listed)
-        policy = DropPolicy(
-            capabilities=kept, bounding=bounding, no_new_privs=no_new_privs, lock_securebits=locked
+        assert self.life is not None
+        before = self.life.threads()
+        uid, gid = Uid(self.life.ids[user]), Gid(self.life.ids[group])
+        if others is None:
+            # Who keeps his groups needs no setgroups(2), which not everybody may call.
+            groups = before[0].groups
+        else:
+            groups = tuple(sorted({gid, *(Gid(self.life.ids[name]) for name in others)}))
+        policy = DropPolicy() if thread_scoped is None else thread_scoped
+        kept = policy.capabilities
+        if uid == 0 and kept is None:
+            kept = _NOTHING  # root of a user namespace: what it can give up are capabilities
+        policy = policy.replace(
+            capabilities=kept, allow_root=uid == 0, allow_root_group=0 in (gid, *groups)
         )
-        before = kernel.threads()
-        try:
-            plan = plan_drop(identity, policy, kernel.situation())
-            executor.execute(plan, kernel)
-        except PreflightError:
-            assert kernel.threads() == before
-            return
-        except IncompleteDropError:
-            # Only where the kernel does not do as it is told may a drop fail half-way.
-            threads = kernel.threads()
-            assert threads is not None
-            assert isinstance(kernel, OneThreadKernel)
-            assert len(threads) > 1
-            self.kernel = None
-            return
-        sets = kernel.credentials().capabilities
-        assert sets is not None
-        self.goal = Credentials(
-            plan.goal.uid,
-            plan.goal.gid,
-            listed,
-            capabilities=CapabilitySets(
-                permitted=kept or CapabilitySet.EMPTY,
-                bounding=sets.bounding if bounding is None else bounding,
-            ),
-            no_new_privs=no_new_privs,
-        )
+        outcome = self.life.drop(Identity(None, uid, gid, groups), policy)
+        self.outcomes[outcome] += 1
+        if outcome == "refused":
+            assert self.life.threads() == before
+        elif outcome == "incomplete":
+            assert self.may_fail
+            assert len(before) > 1
+            self.life.end()
+            self.life = None
+        else:
+            sets = before[0].capabilities
+            assert sets is not None
+            self.goal = _Goal(
+                uid,
+                gid,
+                frozenset(groups),
+                kept or _NOTHING,
+                sets.bounding if policy.bounding is None else policy.bounding,
+                policy.no_new_privs,
+            )
 
-    def _try(self, attack: Callable[[FakeKernel], object]) -> None:
-        if self.kernel is None or self.goal is None:
-            return
-        try:
-            attack(self.kernel)
-        except OSError:
-            return  # refused: what the invariant hopes for
+    @precondition(lambda self: self.life is None)
+    @rule()
+    def it_is_gone(self) -> None:
+        """Nothing can be done to what is not there."""
 
-    @rule(real=some_uid, effective=some_uid, saved=some_uid)
-    def attack_by_resuid(self, real: Uid | None, effective: Uid | None, saved: Uid | None) -> None:
+    def _try(self, thread: int, method: str, *arguments: object) -> None:
+        assert self.life is not None
+        self.life.attack(thread, method, *arguments)
+
+    def _uid(self, name: str | None) -> Uid | None:
+        return None if name is None or self.life is None else Uid(self.life.ids[name])
+
+    def _gid(self, name: str | None) -> Gid | None:
+        return None if name is None or self.life is None else Gid(self.life.ids[name])
+
+    @AFTER_THE_DROP
+    @rule(thread=threads)
+    def start_a_thread(self, thread: int) -> None:
+        """clone(2): what a thread does not hold, those that it starts do not hold either."""
+        assert self.life is not None
+        self.life.start_thread(thread)
+
+    @AFTER_THE_DROP
+    @rule(thread=threads, real=maybe, effective=maybe, saved=maybe)
+    def attack_by_resuid(
+        self, thread: int, real: str | None, effective: str | None, saved: str | None
+    ) -> None:
         """setresuid(2)."""
-        self._try(lambda kernel: kernel.set_resuid(real, effective, saved))
+        self._try(thread, "set_resuid", *map(self._uid, (real, effective, saved)))
 
-    @rule(real=some_gid, effective=some_gid, saved=some_gid)
-    def attack_by_resgid(self, real: Gid | None, effective: Gid | None, saved: Gid | None) -> None:
+    @AFTER_THE_DROP
+    @rule(thread=threads, real=maybe, effective=maybe, saved=maybe)
+    def attack_by_resgid(
+        self, thread: int, real: str | None, effective: str | None, saved: str | None
+    ) -> None:
         """setresgid(2)."""
-        self._try(lambda kernel: kernel.set_resgid(real, effective, saved))
+        self._try(thread, "set_resgid", *map(self._gid, (real, effective, saved)))
 
-    @rule(uid=uids, gid=gids)
-    def attack_by_the_old_calls(self, uid: Uid, gid: Gid) -> None:
+    @AFTER_THE_DROP
+    @rule(thread=threads, name=names, effective=maybe)
+    def attack_by_the_old_calls(self, thread: int, name: str, effective: str | None) -> None:
         """setuid(2), setreuid(2), setgid(2), setregid(2)."""
-        self._try(lambda kernel: kernel.set_uid(uid))
-        self._try(lambda kernel: kernel.set_reuid(uid, uid))
-        self._try(lambda kernel: kernel.set_gid(gid))
-        self._try(lambda kernel: kernel.set_regid(gid, gid))
+        self._try(thread, "set_uid", self._uid(name))
+        self._try(thread, "set_reuid", self._uid(name), self._uid(effective))
+        self._try(thread, "set_gid", self._gid(name))
+        self._try(thread, "set_regid", self._gid(name), self._gid(effective))
 
-    @rule(groups=st.lists(gids, max_size=3))
-    def attack_by_groups(self, groups: list[Gid]) -> None:
+    @AFTER_THE_DROP
+    @rule(thread=threads, name=names)
+    def attack_by_the_filesystem_ids(self, thread: int, name: str) -> None:
+        """setfsuid(2), setfsgid(2): they have no error to return."""
+        self._try(thread, "setfsuid", self._uid(name))
+        self._try(thread, "setfsgid", self._gid(name))
+
+    @AFTER_THE_DROP
+    @rule(thread=threads, groups=st.lists(names, max_size=3))
+    def attack_by_groups(self, thread: int, groups: list[str]) -> None:
         """setgroups(2)."""
-        self._try(lambda kernel: kernel.set_groups(groups))
+        self._try(thread, "set_groups", [self._gid(name) for name in groups])
 
-    @rule(permitted=any_set, effective=any_set, inheritable=any_set)
+    @AFTER_THE_DROP
+    @rule(thread=threads, permitted=any_set, effective=any_set, inheritable=any_set)
     def attack_by_capabilities(
-        self, permitted: CapabilitySet, effective: CapabilitySet, inheritable: CapabilitySet
+        self,
+        thread: int,
+        permitted: CapabilitySet,
+        effective: CapabilitySet,
+        inheritable: CapabilitySet,
     ) -> None:
         """capset(2)."""
-        self._try(lambda k: k.set_thread_capabilities(permitted, effective, inheritable))
+        self._try(thread, "set_thread_capabilities", permitted, effective, inheritable)
 
-    @rule(capability=st.sampled_from(list(Capability)))
-    def attack_by_the_ambient_set(self, capability: Capability) -> None:
+    @AFTER_THE_DROP
+    @rule(thread=threads, capability=st.sampled_from(list(Capability)))
+    def attack_by_the_ambient_set(self, thread: int, capability: Capability) -> None:
         """prctl(2) PR_CAP_AMBIENT_RAISE."""
-        self._try(lambda kernel: kernel.raise_thread_ambient(capability))
+        self._try(thread, "raise_thread_ambient", capability)
 
-    @rule(bits=st.sampled_from(list(Securebits)), on=st.booleans())
-    def attack_by_securebits(self, bits: Securebits, on: bool) -> None:
+    @AFTER_THE_DROP
+    @rule(thread=threads, bits=st.sampled_from(SECUREBITS), on=st.booleans())
+    def attack_by_securebits(self, thread: int, bits: Securebits, on: bool) -> None:
         """prctl(2) PR_SET_SECUREBITS and PR_SET_KEEPCAPS."""
-        self._try(lambda kernel: kernel.set_thread_securebits(bits))
-        self._try(lambda kernel: kernel.set_thread_keep_capabilities(on))
+        self._try(thread, "set_thread_securebits", bits)
+        self._try(thread, "set_thread_keep_capabilities", on)
 
     @invariant()
     def nothing_that_was_given_up_is_held(self) -> None:
         """In no thread, and in no slot."""
-        if self.kernel is None or self.goal is None:
+        if self.life is None or self.goal is None:
             return
-        threads = self.kernel.threads()
-        assert threads is not None
-        goal, allowed = self.goal, self.goal.capabilities
-        assert allowed is not None
-        uid, gid = goal.uid.real, goal.gid.real
-        for held in threads.values():
-            assert held.uid == goal.uid
-            assert held.gid == goal.gid
-            assert held.filesystem_uid == uid
-            assert held.filesystem_gid == gid
-            assert set(held.groups) <= set(goal.groups)
+        goal = self.goal
+        for held in self.life.threads():
+            assert held.uid == ResUid.all(goal.uid)
+            assert held.gid == ResGid.all(goal.gid)
+            assert held.filesystem_uid == goal.uid
+            assert held.filesystem_gid == goal.gid
+            assert set(held.groups) <= goal.groups
             assert held.capabilities is not None
-            assert held.capabilities.permitted <= allowed.permitted
-            assert held.capabilities.effective <= allowed.permitted
-            assert held.capabilities.ambient <= allowed.permitted
-            assert held.capabilities.bounding <= allowed.bounding
+            assert held.capabilities.permitted <= goal.capabilities
+            assert held.capabilities.effective <= goal.capabilities
+            assert held.capabilities.ambient <= goal.capabilities
+            assert held.capabilities.bounding <= goal.bounding
             assert held.no_new_privs or not goal.no_new_privs
+
+
+class _Goal:
+    """What may be held after the drop: no more than this."""
+
+    def __init__(
+        self,
+        uid: Uid,
+        gid: Gid,
+        groups: frozenset[Gid],
+        capabilities: CapabilitySet,
+        bounding: CapabilitySet,
+        no_new_privs: bool,
+    ) -> None:
+        self.uid, self.gid, self.groups = uid, gid, groups
+        self.capabilities, self.bounding = capabilities, bounding
+        self.no_new_privs = no_new_privs
+
+
+def machine_of(
+    begin: Begin, starts: tuple[str, ...], *, may_fail: bool = False
+) -> type[NothingComesBack]:
+    """Return the machine that lives such lives, with an account of its own of how drops end."""
+    return type(
+        "NothingComesBack",
+        (NothingComesBack,),
+        {
+            "begin_life": staticmethod(begin),
+            "starts": starts,
+            "outcomes": Counter[str](),
+            "may_fail": may_fail,
+        },
+    )

@@ -110,15 +110,15 @@ def own_namespace() -> None:
     # Its files in /proc are root's after a change of ids.
     LinuxKernel().set_dumpable(True)
     uid, gid = os.geteuid(), os.getegid()
-    _unshare_user()
-    _write("self/setgroups", "deny")
-    _write("self/uid_map", f"0 {uid} 1")
-    _write("self/gid_map", f"0 {gid} 1")
+    unshare_user()
+    write_proc("self/setgroups", "deny")
+    write_proc("self/uid_map", f"0 {uid} 1")
+    write_proc("self/gid_map", f"0 {gid} 1")
 
 
 def _unmapped_namespace() -> None:
     _ordinary_user()
-    _unshare_user()
+    unshare_user()
 
 
 def _wide_namespace() -> None:
@@ -129,10 +129,10 @@ def _wide_namespace() -> None:
         # Only somebody outside of the namespace can map more than one id.
         os.read(made[0], 1)
         for name in ("uid_map", "gid_map"):
-            _write(f"{process}/{name}", "0 100000 6\n1000 0 1\n1001 101001 2000\n")
+            write_proc(f"{process}/{name}", "0 100000 6\n1000 0 1\n1001 101001 2000\n")
         os.write(mapped[1], b"x")
         os._exit(0)
-    _unshare_user()
+    unshare_user()
     os.write(made[1], b"x")
     os.read(mapped[0], 1)
     kernel = LinuxKernel()
@@ -141,12 +141,14 @@ def _wide_namespace() -> None:
     kernel.set_resuid(Uid(0), Uid(0), Uid(0))
 
 
-def _unshare_user() -> None:
+def unshare_user() -> None:
+    """unshare(2) CLONE_NEWUSER."""
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER):
         raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWUSER)")
 
 
-def _write(name: str, text: str) -> None:
+def write_proc(name: str, text: str) -> None:
+    """Write *text* to a file of ``/proc``."""
     with open(f"/proc/{name}", "w") as file:
         file.write(text)
 
