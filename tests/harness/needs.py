@@ -33,7 +33,7 @@ _CAPABILITIES = {
     "CAP_MKNOD": 27,
 }
 
-MODULES = frozenset({"rich", "argcomplete", "ansible"})
+MODULES = frozenset({"rich", "argcomplete", "ansible", "pyright"})
 TOOLS = frozenset(
     {"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare", "runc", "systemd-analyze"}
 )

@@ -14,12 +14,10 @@ from abdicate import executor, request
 from abdicate.testing import FakeKernel, StaticAccounts, standing_in
 from abdicate.testing.stand_in import ASK_FOR_A_KERNEL, ASK_FOR_ACCOUNTS
 
-_CONFTEST = 'pytest_plugins = ["abdicate.testing.plugin"]\n'
 
-
-def _passes(folder: Path, tests: str) -> tuple[int, str]:
-    """Return the status and the output of a pytest over *tests*, with the plugin."""
-    (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
+def _passes(folder: Path, tests: str, conftest: str = "") -> tuple[int, str]:
+    """Return the status and the output of a pytest over *tests*, which finds the plugin itself."""
+    (folder / "conftest.py").write_text(conftest, encoding="utf-8")
     (folder / "test_app.py").write_text(tests, encoding="utf-8")
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
     # An app has no such option as the one that CI gives to the outer run (--strict-needs).
@@ -70,6 +68,49 @@ def test_a_drop_of_the_app_is_made_on_the_model_and_not_on_the_process(tmp_path:
     status, said = _passes(tmp_path, _DROP)
     assert status == 0, said
     assert "3 passed" in said
+
+
+def test_an_app_may_name_the_plugin_too(tmp_path: Path) -> None:
+    """It is there once, as pytest's own name for it is the module's."""
+    conftest = 'pytest_plugins = ["abdicate.testing.plugin"]\n'
+    status, said = _passes(tmp_path, _DROP, conftest)
+    assert status == 0, said
+
+
+_COMPARED = """
+from abdicate.identity.ids import Uid
+
+def test_compare(fake_kernel):
+    before = fake_kernel.credentials()
+    fake_kernel.set_resuid(Uid(1000), Uid(1000), None)
+    assert before == fake_kernel.credentials()
+"""
+
+
+def test_a_failed_comparison_says_which_slots_differ(tmp_path: Path) -> None:
+    """And not how two values of twenty fields are written."""
+    status, said = _passes(tmp_path, _COMPARED)
+    assert status == 1, said
+    assert "the credentials differ" in said
+    assert "real uid        expected 0, observed 1000" in said
+    assert (
+        "saved uid" not in said.partition("the credentials differ")[2].partition("test_app.py")[0]
+    )
+
+
+_IDLE = """
+import sys
+
+def test_nothing():
+    assert not [name for name in sys.modules if name.startswith(("abdicate.identity", "pydantic"))]
+    assert "hypothesis" not in sys.modules or "abdicate.testing.strategies" not in sys.modules
+"""
+
+
+def test_a_suite_that_asks_for_no_fixture_loads_nothing(tmp_path: Path) -> None:
+    """The plugin is found by every pytest of the environment: it must not slow them down."""
+    status, said = _passes(tmp_path, _IDLE)
+    assert status == 0, said
 
 
 _ORDINARY = """
@@ -137,7 +178,7 @@ def test_every_room_that_asks_for_the_machines_own_is_known(maker: str) -> None:
         ".".join(file.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
         for file in source.rglob("*.py")
         if f"{maker}()" in file.read_text(encoding="utf-8")
-        and file.relative_to(source).parts[0] not in ("cli", "kernel", "identity")
+        and file.relative_to(source).parts[0] not in ("cli", "kernel", "identity", "testing")
     }
     replaced = {"system_kernel": ASK_FOR_A_KERNEL, "SystemAccounts": ASK_FOR_ACCOUNTS}[maker]
     assert asking - _REAL == set(replaced)

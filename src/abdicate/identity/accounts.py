@@ -153,6 +153,16 @@ class StaticAccounts:
         self._users = tuple(users)
         self._groups = tuple(groups)
 
+    @property
+    def users(self) -> tuple[Account, ...]:
+        """Every account, in the order given."""
+        return self._users
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Every group, in the order given."""
+        return self._groups
+
     def user_by_name(self, name: UserName) -> Account | None:
         """Return the user of that name, or None."""
         return next((user for user in self._users if user.name == name), None)

@@ -1,33 +1,54 @@
-"""The pytest plugin: ``pytest_plugins = ["abdicate.testing.plugin"]`` in an app's conftest.py.
+"""The pytest plugin, which pytest finds by itself where abdicate is installed.
 
 The fixtures ``fake_kernel`` and ``fake_accounts`` make the drops of the app under test run on
 the model, without root. What they start from are fixtures too, for the app to override:
-``fake_kernel_start`` and ``fake_accounts_start``.
+``fake_kernel_start`` and ``fake_accounts_start``. A failed comparison of two `Credentials` says
+which slots differ.
+
+Nothing of abdicate is loaded before a test asks for a fixture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from abdicate.identity.accounts import Account, Group, StaticAccounts
-from abdicate.identity.ids import Gid, Uid
-from abdicate.testing.fake_kernel import FakeKernel
-from abdicate.testing.stand_in import standing_in
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from abdicate.testing import FakeKernel, StaticAccounts
 
 __all__ = ["fake_accounts", "fake_accounts_start", "fake_kernel", "fake_kernel_start"]
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain a failed ``expected == observed`` of two `Credentials`, slot by slot."""
+    known = sys.modules.get("abdicate.identity.credentials")
+    if op != "==" or known is None:
+        return None
+    if not isinstance(left, known.Credentials) or not isinstance(right, known.Credentials):
+        return None
+    from abdicate.testing.assertions import credential_diff
+
+    lines = credential_diff(left, right).splitlines()
+    return ["the credentials differ (left is expected, right is observed):", *lines]
 
 
 @pytest.fixture
 def fake_kernel_start() -> FakeKernel:
     """The process that the app starts as: root, with every capability, and one thread."""
+    from abdicate.testing import FakeKernel
+
     return FakeKernel.root()
 
 
 @pytest.fixture
 def fake_kernel(fake_kernel_start: FakeKernel) -> Iterator[FakeKernel]:
     """The kernel on which every drop is made while the test runs; the process stays as it is."""
+    from abdicate.testing import standing_in
+
     with standing_in(kernel=fake_kernel_start):
         yield fake_kernel_start
 
@@ -35,6 +56,9 @@ def fake_kernel(fake_kernel_start: FakeKernel) -> Iterator[FakeKernel]:
 @pytest.fixture
 def fake_accounts_start() -> StaticAccounts:
     """The accounts that the app finds: root, nobody, and app, who is in the group logs."""
+    from abdicate.identity.accounts import Account, Group, StaticAccounts
+    from abdicate.identity.ids import Gid, Uid
+
     return StaticAccounts(
         users=[
             Account("root", Uid(0), Gid(0), "/root"),
@@ -56,5 +80,7 @@ def fake_accounts(
     fake_kernel: FakeKernel,
 ) -> Iterator[StaticAccounts]:
     """The account database in which every drop looks names up; and `fake_kernel` with it."""
+    from abdicate.testing import standing_in
+
     with standing_in(accounts=fake_accounts_start):
         yield fake_accounts_start
