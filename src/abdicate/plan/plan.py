@@ -86,7 +86,7 @@ class Plan(Value):
     def from_json(cls, text: str) -> Plan:
         """Return the plan that `to_json` wrote.
 
-        A stored plan is not a promise: `abdicate.execute.execute` checks it against the process
+        A stored plan is not a promise: `abdicate.executor.execute` checks it against the process
         as it checks any other, before the first step and after the last.
 
         Raises:

@@ -74,7 +74,7 @@ def plan_drop(identity: Identity, policy: DropPolicy, situation: Situation) -> P
 
     The plan is what has to happen, whether or not this process may do it: an ordinary user can
     plan and explain what root would do. `abdicate.plan.preflight.obstacles` tells what stands in
-    the way here, and `abdicate.execute.execute` asks it before the first step.
+    the way here, and `abdicate.executor.execute` asks it before the first step.
 
     Args:
         identity: who to become, all names resolved.

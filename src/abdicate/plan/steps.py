@@ -1,6 +1,6 @@
 """One frozen value for each change of the process: what it does, and why it stands where it does.
 
-Steps are data. `abdicate.execute` carries them out through the kernel port; nothing here does.
+Steps are data. `abdicate.executor` carries them out through the kernel port; nothing here does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""A page that makes files is done as it says, from its top to its end, as root, for real."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs import room
+from docs.pages import PAGES, ROOT, Command, blocks, commands, is_story
+
+_STORIES = [page for page in PAGES if is_story(page)]
+_NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--net", "--kill-child")
+
+pytestmark = pytest.mark.needs("root", "setpriv", "unshare", "CAP_SYS_ADMIN")
+
+
+@functools.cache
+def _why_not() -> str | None:
+    """Return what this machine lacks for a room, or None."""
+    if any(str(path).startswith(room.EMPTY) for path in (ROOT, Path(sys.executable).resolve())):
+        return f"needs a checkout and a Python outside of {', '.join(room.EMPTY)}"
+    script = ["sh", "-c", "mount -t tmpfs tmpfs /srv"]
+    run = subprocess.run([*_NAMESPACES, *script], capture_output=True, text=True, check=False)
+    return f"needs namespaces of its own: {run.stderr}" if run.returncode else None
+
+
+def _acted(page: Path) -> list[tuple[Command, str]]:
+    """Do what *page* says, and return each command with what it printed."""
+    steps: list[dict[str, str]] = []
+    typed: list[Command] = []
+    for block in blocks(page):
+        if block.name is not None:
+            steps.append({"kind": "file", "name": block.name, "text": block.body})
+        elif block.language == "console":
+            typed += commands(block)
+            steps += [{"kind": "command", "text": command.text} for command in commands(block)]
+    # A shell as the first process: it waits for the daemons that are left to it.
+    first = ("sh", "-c", '"$@"; exit $?', "sh")
+    scripts = Path(sys.executable).parent
+    run = subprocess.run(
+        [*_NAMESPACES, *first, sys.executable, str(room.__file__)],
+        input=json.dumps(steps),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}"},
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return list(zip(typed, json.loads(run.stdout), strict=True))
+
+
+@pytest.mark.parametrize("page", _STORIES, ids=lambda page: page.stem)
+def test_what_the_page_says_is_what_happens(page: Path) -> None:
+    """Its files are written, its commands typed, and what they print is what it shows."""
+    reason = _why_not()
+    if reason:
+        pytest.skip(reason)
+    for command, printed in _acted(page):
+        assert command.shows(printed), f"# {command.text}\n{printed}"
