@@ -21,18 +21,23 @@ exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = "abdicate"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sourcelink = False
 
 # A heading of the second or third level can be linked to, as on the pages in the repository.
 myst_heading_anchors = 3
 
+# What is shown is often what is typed, and there a quote is a quote.
+smartquotes = False
+
 # Single backticks in the docstrings are names of this package, or else code.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 140
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 

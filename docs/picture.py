@@ -18,7 +18,7 @@ from abdicate.testing import FakeKernel
 
 PICTURE = Path(__file__).with_name("flow.svg")
 
-_WIDTH = 820
+_WIDTH = 880
 _ROW = 26
 _LEFT = 30
 
