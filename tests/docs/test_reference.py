@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import inspect
 import sys
-from types import ModuleType
+import textwrap
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
 
 import pytest
 
 from abdicate import cli
 from abdicate.identity.credentials import Credentials
 from abdicate.kernel import system_kernel
+from abdicate.kernel.port import Kernel
 from abdicate.plan.steps import STEPS
 from abdicate.specs.schema import config_schema
+from abdicate.values import Value
 from docs.scripts import DOCS, script
 
 generate = script("generate")
@@ -96,25 +101,67 @@ def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
         assert f":: {module.__name__}.{name}\n" in page
 
 
-_IDS = [(module.__name__, name) for module in generate._MODULES for name in module.__all__]
+_NAMES = [(module.__name__, name) for module in generate._MODULES for name in module.__all__]
 
 
-@pytest.mark.parametrize(("home", "name"), _IDS)
+@pytest.mark.parametrize(("home", "name"), _NAMES)
 def test_every_public_name_has_a_docstring(home: str, name: str) -> None:
     """Classes with their public methods and properties; a constant is told by the reference."""
     value = getattr(sys.modules[home], name)
     if not inspect.isclass(value) and not inspect.isroutine(value):
         assert generate._said_of(name, value)
         return
-    assert value.__doc__, name
-    if inspect.isclass(value):
-        for cls in value.__mro__:
-            if cls.__module__.partition(".")[0] != "abdicate":
-                continue
-            for attribute, member in vars(cls).items():
-                if not attribute.startswith("_") and _is_documented(member):
-                    assert inspect.getdoc(getattr(value, attribute)) or member.__doc__, attribute
+    assert value.__doc__
+    for place, function in _functions(value):
+        assert inspect.getdoc(function), place
 
 
-def _is_documented(member: object) -> bool:
-    return inspect.isroutine(member) or isinstance(member, property | classmethod | staticmethod)
+@pytest.mark.parametrize(("home", "name"), _NAMES)
+def test_what_a_public_name_raises_is_in_its_docstring(home: str, name: str) -> None:
+    """Where its own code has a ``raise``."""
+    for place, function in _functions(getattr(sys.modules[home], name)):
+        # The port of the kernel says once what each of its calls raises.
+        if function.__name__ not in vars(Kernel) and _raises(function):
+            assert "Raises:" in (function.__doc__ or ""), place
+
+
+@pytest.mark.parametrize(("home", "name"), _NAMES)
+def test_every_field_of_a_public_value_is_explained(home: str, name: str) -> None:
+    """By its class's docstring, or by its description in a pydantic model."""
+    value = getattr(sys.modules[home], name)
+    said = value.__doc__ or ""
+    for field in getattr(value, "__fields__", ()) if _is_value(value) else ():
+        assert field in said, field
+    for field, told in getattr(value, "model_fields", {}).items():
+        assert told.description or field in said, field
+
+
+def _is_value(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, Value)
+
+
+def _functions(value: object) -> Iterator[tuple[str, FunctionType]]:
+    """Yield the functions of ours that *value* is, or has under a public name."""
+    if inspect.isfunction(value):
+        yield value.__qualname__, value
+    if not inspect.isclass(value):
+        return
+    for cls in value.__mro__:
+        if cls.__module__.partition(".")[0] != "abdicate":
+            continue
+        for name, member in vars(cls).items():
+            function = getattr(member, "__func__", getattr(member, "fget", member))
+            if not name.startswith("_") and inspect.isfunction(function):
+                yield f"{cls.__name__}.{name}", function
+
+
+def _raises(function: FunctionType) -> bool:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    todo = list(ast.iter_child_nodes(tree))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            todo += ast.iter_child_nodes(node)
+    return False

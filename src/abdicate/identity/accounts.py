@@ -23,7 +23,15 @@ _NO_DATABASE = "Windows has no passwd and group database"
 
 
 class Account(Value):
-    """A user's entry in the account database, passwd(5). ``gid`` is the login group."""
+    """A user's entry in the account database, passwd(5).
+
+    Attributes:
+        name: the login name.
+        uid: the user id, from 0 to 2^32 - 2.
+        gid: the login group.
+        home: the home directory.
+        shell: the login shell.
+    """
 
     name: str
     uid: Uid
@@ -33,7 +41,13 @@ class Account(Value):
 
 
 class Group(Value):
-    """A group's entry in the account database, group(5)."""
+    """A group's entry in the account database, group(5).
+
+    Attributes:
+        name: the group's name.
+        gid: the group id, from 0 to 2^32 - 2.
+        members: the names of users who have it as a supplementary group.
+    """
 
     name: str
     gid: Gid
@@ -96,7 +110,11 @@ class SystemAccounts:
         return self._group(int(gid))
 
     def groups_of(self, user: str, gid: Gid) -> tuple[Gid, ...]:
-        """Return the user's groups with *gid* among them, ascending."""
+        """Return the user's groups with *gid* among them, ascending.
+
+        Raises:
+            UnsupportedPlatformError: on Windows.
+        """
         if sys.platform == "win32":
             raise UnsupportedPlatformError(_NO_DATABASE)
         if (user, gid) not in self._lists:

@@ -164,7 +164,15 @@ CapabilitySet.EMPTY = CapabilitySet()
 
 
 class CapabilitySets(Value):
-    """The five capability sets of a thread, capabilities(7) "Thread capability sets"."""
+    """The five capability sets of a thread, capabilities(7) "Thread capability sets".
+
+    Attributes:
+        inheritable: what an exec of a program with file capabilities may take from it.
+        permitted: what may become effective.
+        effective: what the kernel looks at.
+        bounding: what no exec can give beyond.
+        ambient: what survives an exec of a program without file capabilities.
+    """
 
     inheritable: CapabilitySet = CapabilitySet.EMPTY
     permitted: CapabilitySet = CapabilitySet.EMPTY

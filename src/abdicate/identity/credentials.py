@@ -68,11 +68,21 @@ class Difference(Value):
 class Credentials(Value):
     """What one thread holds. None means "could not be read here", never "absent" or "zero".
 
-    ``groups`` are the supplementary groups, ascending and without repetition (their order and
-    repetition mean nothing to the kernel). ``umask`` runs from 0 to 0o777. ``seccomp`` is 0
-    (off), 1 (strict) or 2 (filter). ``dumpable`` is 0, 1 or 2 as in prctl(2) PR_GET_DUMPABLE.
-
     A thread can read ``securebits`` and ``dumpable`` of itself only.
+
+    Attributes:
+        uid: the real, effective and saved uid.
+        gid: the real, effective and saved gid.
+        groups: the supplementary groups, ascending and without repetition (their order and
+            repetition mean nothing to the kernel).
+        filesystem_uid: whose files it may open, setfsuid(2).
+        filesystem_gid: likewise, setfsgid(2).
+        capabilities: the five sets.
+        securebits: capabilities(7), "The securebits flags".
+        no_new_privs: whether no exec gives privileges, prctl(2).
+        seccomp: 0 (off), 1 (strict) or 2 (filter).
+        umask: from 0 to 0o777.
+        dumpable: 0, 1 or 2, as in prctl(2) PR_GET_DUMPABLE.
     """
 
     uid: ResUid

@@ -55,9 +55,14 @@ GroupPolicy = InitGroups | OnlyGroup | ExactGroups | AddGroups | KeepGroups
 class Identity(Value):
     """Who the process is to be: numbers, and nothing left to look up.
 
-    ``user`` is None for a uid without an entry in the account database. ``groups`` are the
-    supplementary groups, ascending; the gid is among them (CVE-2022-36109), except under
-    ``keep``.
+    Attributes:
+        user: the name; None for a uid without an entry in the account database.
+        uid: the user id.
+        gid: the group id.
+        groups: the supplementary groups, ascending; the gid is among them (CVE-2022-36109),
+            except under ``keep``.
+        home: the home directory, absolute.
+        shell: the login shell.
     """
 
     user: str | None
