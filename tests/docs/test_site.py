@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,10 +14,7 @@ import abdicate
 from abdicate import platforms, testing
 
 _ROOT = Path(__file__).parents[2]
-_TOOLS = ("sphinx", "furo", "myst_parser")
-_MISSING = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
-
-pytestmark = pytest.mark.skipif(bool(_MISSING), reason=f"needs {_MISSING}, of the extra docs")
+pytestmark = pytest.mark.needs("sphinx", "furo", "myst_parser")
 
 
 @pytest.fixture(scope="module")

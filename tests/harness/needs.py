@@ -33,7 +33,9 @@ _CAPABILITIES = {
     "CAP_MKNOD": 27,
 }
 
-MODULES = frozenset({"rich", "argcomplete", "ansible", "pyright"})
+MODULES = frozenset(
+    {"rich", "argcomplete", "ansible", "pyright", "sphinx", "furo", "myst_parser"}
+)
 TOOLS = frozenset(
     {"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare", "runc", "systemd-analyze"}
 )
@@ -94,6 +96,19 @@ def _can_isolate() -> bool:
 
 
 @functools.cache
+def _can_furnish_a_room() -> bool:
+    flags = ("--mount", "--pid", "--net", "--fork", "--mount-proc", "--kill-child")
+    script = "mount -t tmpfs tmpfs /srv && mount -t tmpfs tmpfs /run"
+    try:
+        run = subprocess.run(
+            ["unshare", *flags, "sh", "-c", script], capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return run.returncode == 0
+
+
+@functools.cache
 def _setgroups_works() -> bool:
     def probe() -> bool:
         os.setgroups([0, 4, 27])
@@ -121,6 +136,9 @@ def unmet(need: str) -> str | None:
         return None if _can_mount_in_namespace() else "needs unshare(CLONE_NEWNS)"
     if need == "mount and pid namespaces":
         return None if _can_isolate() else "needs unshare(1) of mounts and pids, in some way"
+    if need == "room":
+        reason = "needs unshare(1) of mounts, pids and the network, with mounts of its own"
+        return None if _can_furnish_a_room() else reason
     if need == "strace":
         return None if _can_trace() else "needs strace, and to be allowed to trace"
     if need == "setproctitle":
@@ -145,4 +163,5 @@ def may_skip_in_ci(need: str) -> bool:
         "user namespace",
         "mount namespace",
         "mount and pid namespaces",
+        "room",
     }
