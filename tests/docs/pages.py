@@ -69,6 +69,12 @@ def commands(block: Block) -> Iterator[Command]:
         yield Command(block.page, text, output)
 
 
+def needs(page: Path) -> tuple[str, ...]:
+    """Return the modules that the page says it needs, in a comment under its title."""
+    found = re.search(r"^<!-- needs: (.+) -->$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return tuple(found[1].split()) if found else ()
+
+
 def is_story(page: Path) -> bool:
     """Tell whether the page makes files: then it is read from its top to its end, in one room."""
     return any(block.name for block in blocks(page))

@@ -35,6 +35,7 @@ _CAPABILITIES = {
 
 MODULES = frozenset(
     {"rich", "argcomplete", "ansible", "pyright", "sphinx", "furo", "myst_parser"}
+    | {"uvicorn", "gunicorn", "aiosmtpd", "twisted"}
 )
 TOOLS = frozenset(
     {"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare", "runc", "systemd-analyze"}
