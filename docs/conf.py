@@ -40,6 +40,7 @@ autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 140
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 
 
 def _signature(
