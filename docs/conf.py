@@ -34,6 +34,8 @@ smartquotes = False
 
 # Single backticks in the docstrings are names of this package, or else code.
 default_role = "py:obj"
+# What pydantic puts into every model is not ours.
+autodoc_default_options = {"exclude-members": "model_config, model_post_init"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
