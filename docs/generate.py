@@ -55,6 +55,7 @@ from abdicate.plan.steps import (
 from abdicate.process import exits
 from abdicate.specs.fields import OWNER_SCHEMA, id_or_name
 from abdicate.specs.schema import config_schema
+from abdicate.testing import strategies
 from abdicate.values import Value
 
 DOCS = Path(__file__).parent
@@ -251,7 +252,7 @@ def platform_statuses() -> str:
 
 # The API, by its names; Sphinx reads the docstrings.
 
-_MODULES = (abdicate, platforms, testing)
+_MODULES = (abdicate, platforms, testing, strategies)
 
 
 def api() -> str:

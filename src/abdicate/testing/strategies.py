@@ -95,13 +95,17 @@ def securebits() -> SearchStrategy[Securebits]:
     return st.integers(0, _SECUREBITS_KNOWN).map(Securebits)
 
 
-@st.composite
-def credentials(draw: st.DrawFn) -> Credentials:
+def credentials() -> SearchStrategy[Credentials]:
     """What a thread on Linux may hold; half of the time with one uid and one gid in every slot.
 
     Effective capabilities are among the permitted ones, and ambient ones among the permitted and
     inheritable ones, as the kernel has it, capabilities(7).
     """
+    return _credentials()
+
+
+@st.composite
+def _credentials(draw: st.DrawFn) -> Credentials:
     uid = draw(uids().map(ResUid.all) | st.builds(ResUid, uids(), uids(), uids()))
     gid = draw(gids().map(ResGid.all) | st.builds(ResGid, gids(), gids(), gids()))
     permitted, inheritable = draw(capability_sets()), draw(capability_sets())
@@ -126,12 +130,16 @@ def credentials(draw: st.DrawFn) -> Credentials:
     )
 
 
-@st.composite
-def accounts(draw: st.DrawFn) -> StaticAccounts:
+def accounts() -> SearchStrategy[StaticAccounts]:
     """An account database: root, nobody, up to four other users, and groups with members.
 
     Two users may share a uid, and a user's login group may have no entry, as on real systems.
     """
+    return _accounts()
+
+
+@st.composite
+def _accounts(draw: st.DrawFn) -> StaticAccounts:
     users = [
         Account("root", Uid(0), Gid(0), "/root", "/bin/sh"),
         Account("nobody", Uid(65534), Gid(65534), "/nonexistent", "/usr/sbin/nologin"),
@@ -160,15 +168,17 @@ def _limits(draw: st.DrawFn) -> dict[str, str]:
     return limits
 
 
-@st.composite
-def drops(draw: st.DrawFn, database: StaticAccounts | None = None) -> PrivilegeDrop:
+def drops(database: StaticAccounts | None = None) -> SearchStrategy[PrivilegeDrop]:
     """A valid `PrivilegeDrop` that asks neither for uid 0 nor for gid 0 by its number.
 
-    Args:
-        draw: Hypothesis's.
-        database: whose users are named; every other user is a number. None: any valid name, and
-            nobody says that there is such a user.
+    Named users are those of *database*. Where it is None, any valid name is drawn, and nobody says
+    that there is such a user.
     """
+    return _drops(database)
+
+
+@st.composite
+def _drops(draw: st.DrawFn, database: StaticAccounts | None) -> PrivilegeDrop:
     from abdicate.specs.drop import PrivilegeDrop
 
     user: SearchStrategy[object] = uids(root=False)
@@ -212,14 +222,13 @@ def _named(kept: CapabilitySet) -> list[str]:
 _WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r"), max_size=12)
 
 
-@st.composite
-def profiles(draw: st.DrawFn, database: StaticAccounts | None = None) -> Profile:
-    """A valid `Profile` of a service: a drop, a command, and perhaps a title.
+def profiles(database: StaticAccounts | None = None) -> SearchStrategy[Profile]:
+    """A valid `Profile` of a service: a drop, a command; *database* as in `drops`."""
+    return _profiles(database)
 
-    Args:
-        draw: Hypothesis's.
-        database: see `drops`.
-    """
+
+@st.composite
+def _profiles(draw: st.DrawFn, database: StaticAccounts | None) -> Profile:
     from abdicate.specs.profile import Profile
 
     return Profile.model_validate(
