@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 from hypothesis import settings
 
@@ -18,6 +20,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="an unmet need fails the test, unless it is one that a root may lack",
     )
+
+
+# From here on it is a whole run, and not a look at a few tests.
+_WHOLE = 3000
+
+
+def _modules(session: pytest.Session) -> set[ModuleType]:
+    return {item.module for item in session.items if isinstance(item, pytest.Function)}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin what takes a minute and waits for nothing, beside the tests before it."""
+    if len(session.items) < _WHOLE or session.config.option.collectonly:
+        return
+    for module in _modules(session):
+        if hasattr(module, "begin_early"):
+            module.begin_early()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End it, where its test was never reached."""
+    for module in _modules(session):
+        if hasattr(module, "end_early"):
+            module.end_early()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -51,21 +51,58 @@ def _figures(fight: subprocess.Popen[str]) -> dict[str, int]:
     return figures
 
 
+class _Fights:
+    """A fight on a tmpfs and one on a disk, fought at the same time."""
+
+    def __init__(self) -> None:
+        places = [tempfile.gettempdir(), "/dev/shm", "/var/tmp", str(Path.cwd())]
+        memory = [place for place in places if _usable(place) and _file_system(place) == "tmpfs"]
+        disk = [place for place in places if _usable(place) and _file_system(place) != "tmpfs"]
+        assert memory, f"no tmpfs among {places}"
+        assert disk, f"nothing but tmpfs among {places}"
+        options = ("--rounds", str(_ROUNDS), "--acquisitions", str(_ACQUISITIONS))
+        self._folders = [tempfile.TemporaryDirectory(dir=place) for place in (memory[0], disk[0])]
+        self._started = {
+            name: _fight(folder.name, *options)
+            for name, folder in zip(("tmpfs", "disk"), self._folders, strict=True)
+        }
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Wait for both, and return what each counted."""
+        return {name: _figures(fight) for name, fight in self._started.items()}
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        for fight in self._started.values():
+            if fight.poll() is None:
+                fight.kill()
+            fight.communicate()
+        for folder in self._folders:
+            folder.cleanup()
+
+
+_early: list[_Fights] = []
+
+
+def begin_early() -> None:
+    """Begin the fights; tests/conftest.py does where the whole suite runs."""
+    _early.append(_Fights())
+
+
 @pytest.fixture(scope="module")
-def fights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, int]]]:
-    """The figures of a fight on a tmpfs and of one on a disk, fought at the same time."""
-    places = [str(tmp_path_factory.mktemp("stress")), "/dev/shm", "/var/tmp", str(Path.cwd())]
-    memory = [place for place in places if _usable(place) and _file_system(place) == "tmpfs"]
-    disk = [place for place in places if _usable(place) and _file_system(place) != "tmpfs"]
-    assert memory, f"no tmpfs among {places}"
-    assert disk, f"nothing but tmpfs among {places}"
-    options = ("--rounds", str(_ROUNDS), "--acquisitions", str(_ACQUISITIONS))
-    with (
-        tempfile.TemporaryDirectory(dir=memory[0]) as on_memory,
-        tempfile.TemporaryDirectory(dir=disk[0]) as on_disk,
-    ):
-        started = {"tmpfs": _fight(on_memory, *options), "disk": _fight(on_disk, *options)}
-        yield {name: _figures(fight) for name, fight in started.items()}
+def fights() -> Iterator[dict[str, dict[str, int]]]:
+    """The figures of the fights."""
+    begun = _early.pop() if _early else _Fights()
+    try:
+        yield begun.figures()
+    finally:
+        begun.end()
+
+
+def end_early() -> None:
+    """End what was begun and not asked for."""
+    while _early:
+        _early.pop().end()
 
 
 def _usable(directory: str) -> bool:
