@@ -133,9 +133,12 @@ class _Meaning(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = [ast.Pass()]
+        if "'TYPE_CHECKING'" in ast.dump(node.test):
+            node.test, node.body = ast.Constant(None), [ast.Pass()]
         return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        return ast.Pass() if "'TYPE_CHECKING'" in ast.dump(node) else self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         return ast.Pass() if isinstance(node.value, ast.Constant) else self.generic_visit(node)
