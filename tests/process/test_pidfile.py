@@ -93,6 +93,23 @@ def test_a_malformed_pid_is_a_value_error(path: str, content: bytes) -> None:
         Pidfile(path).read_pid()
 
 
+def test_read_pid_opens_the_file_for_reading_only(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be on a file system that is mounted read-only, where opening for more fails."""
+    Path(path).write_text("4711\n")
+    opened: list[int] = []
+
+    def noting(where: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        opened.append(flags)
+        return os_open(where, flags, mode, dir_fd=dir_fd)
+
+    os_open = os.open
+    monkeypatch.setattr(os, "open", noting)
+    assert Pidfile(path).read_pid() == 4711
+    assert [flags & os.O_ACCMODE for flags in opened] == [os.O_RDONLY]
+
+
 def test_read_pid_reads_what_others_wrote(path: str) -> None:
     """Held or not."""
     leave(path, b"4711\n")

@@ -138,6 +138,7 @@ class TestId:
         """P6: 65535 is a plain id on Linux, and "no change" to formats with 16 bits."""
         assert kind(65535) == 65535
         assert kind(65534).portable() == 65534
+        assert kind(65536).portable() == 65536
         with pytest.raises(SpecError, match="16 bits"):
             kind(65535).portable()
 
@@ -212,7 +213,16 @@ class TestName:
             kind(text)
 
     @pytest.mark.parametrize(
-        "text", ["0", "1000", "1_000", "0x1f", "0X1F", "0b101", "0o17", "00_0"]
+        "text", ["1a", "9a", "0a", "0xg", "0b2", "0o8", "1__0", "1_", "a$", "_"]
+    )
+    def test_it_may_look_a_little_like_one(
+        self, kind: type[UserName | GroupName], text: str
+    ) -> None:
+        """Digits and letters that no program reads as a number are a name like any other."""
+        assert kind(text) == text
+
+    @pytest.mark.parametrize(
+        "text", ["0", "1000", "1_000", "0x1f", "0X1F", "0b101", "0o17", "00_0", "0_8", "0_9"]
     )
     def test_it_does_not_read_as_a_number(
         self, kind: type[UserName | GroupName], text: str
