@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         PIDLOCKED,
         PIDFile,
         Pidfile,
-        _create_pidlock,  # noqa: F401 - a private name, and of the contract
+        # A private name, and of the contract.
+        _create_pidlock,  # noqa: F401  # pyright: ignore[reportPrivateUsage, reportUnusedImport]
         create_pidlock,
     )
     from abdicate.process.signals import (

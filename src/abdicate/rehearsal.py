@@ -56,7 +56,7 @@ class Rehearsal(Value):
 
     def explain(self) -> str:
         """Return the rehearsal as people read it."""
-        lines = []
+        lines: list[str] = []
         if self.stage == "process":
             lines.append("Rehearsed in a child of this process.")
         elif self.stage == "user namespace":
@@ -228,7 +228,7 @@ else:
             data = data[os.write(descriptor, data) :]
 
     def _read_all(descriptor: int) -> bytes:
-        chunks = []
+        chunks: list[bytes] = []
         while chunk := os.read(descriptor, 65536):
             chunks.append(chunk)
         return b"".join(chunks)

@@ -7,11 +7,14 @@ with a metaclass and no code generation; type checkers see dataclasses, through
 ``dataclass_transform`` (PEP 681).
 
 This module knows nothing about identities, plans or kernels.
+
+Here too is how data from outside is looked at: ``isinstance(data, list)`` leaves it open to type
+checkers what the list is of, and `is_list` says that nothing is known of it.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self, dataclass_transform
+    from typing import Any, Self, TypeGuard, dataclass_transform
 else:
 
     def dataclass_transform(**_options):
@@ -19,7 +22,7 @@ else:
         return lambda decorated: decorated
 
 
-__all__ = ["Value"]
+__all__ = ["Value", "is_list", "is_table", "is_tuple"]
 
 
 @dataclass_transform(frozen_default=True, eq_default=True)
@@ -117,3 +120,18 @@ class Value(metaclass=_ValueType):
         """
         current: dict[str, object] = {name: getattr(self, name) for name in type(self).__fields__}
         return type(self)(**(current | changes))
+
+
+def is_list(data: object) -> "TypeGuard[list[object]]":
+    """Tell whether *data* is a list, of whatever."""
+    return isinstance(data, list)
+
+
+def is_tuple(data: object) -> "TypeGuard[tuple[object, ...]]":
+    """Tell whether *data* is a tuple, of whatever."""
+    return isinstance(data, tuple)
+
+
+def is_table(data: object) -> "TypeGuard[dict[str, object]]":
+    """Tell whether *data* is a dict; of what is read from a file, every key is a text."""
+    return isinstance(data, dict)

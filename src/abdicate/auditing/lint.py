@@ -188,7 +188,7 @@ def _surroundings(service: Service) -> Iterator[_Entry]:
             yield "ABD303", key, f"umask {mask:04o} lets everybody write: 0022, or 0027"
     if policy.chroot is None:
         return
-    kept = []
+    kept: list[tuple[str, str]] = []
     if service.pidfile is not None:
         kept.append(("pidfile", f"the pidfile {service.pidfile.path}"))
     if daemon is not None:

@@ -302,7 +302,7 @@ def _regains(
     pid: int, threads: dict[int, Credentials], accounts: AccountDatabase
 ) -> Iterator[Regain]:
     main = threads.get(pid) or next(iter(threads.values()))
-    seen = set()
+    seen: set[tuple[str, str]] = set()
     for thread, held in sorted(threads.items()):
         where = "" if thread == pid else f" (thread {thread})"
         for code, detail in _ways(pid, held, accounts):

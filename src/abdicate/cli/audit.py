@@ -111,7 +111,7 @@ def _text(audits: list[ProcessAudit], options: Namespace, missing: int) -> str:
         from abdicate.auditing.prometheus import metrics
 
         return metrics(audits, options.profile or "", missing)
-    lines = []
+    lines: list[str] = []
     for audit in audits:
         if not options.all or _is_wrong(audit, options):
             lines += _lines(audit)

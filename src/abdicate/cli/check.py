@@ -42,7 +42,8 @@ def parser() -> Parser:
 def main(words: list[str]) -> int:
     """Print what was found. Return 1 where there is an error or a warning, else 0."""
     options = parser().parse_args(words)
-    ignored = frozenset(filter(None, options.ignore.split(",")))
+    ignore: str = options.ignore
+    ignored = frozenset(filter(None, ignore.split(",")))
     for code in sorted(ignored - RULES.keys()):
         raise UsageError(f"--ignore: there is no finding {code[:40]!r}")
     found: list[Placed] = []

@@ -67,7 +67,7 @@ def execute(plan: Plan, kernel: Kernel | None = None) -> Dropped:
     """
     kernel = system_kernel() if kernel is None else kernel
     # For whoever writes the report out: afterwards the module may be out of reach.
-    import json  # noqa: F401
+    import json  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
     kernel.prepare()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from abdicate.export.intent import Export, Intent
+from abdicate.values import is_list, is_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,12 +84,12 @@ def _warnings(intent: Intent) -> Iterator[str]:
 
 def _yaml(value: object, indent: str) -> Iterator[str]:
     """Yield the lines of *value*; every text is quoted, so that none is taken for another type."""
-    if isinstance(value, dict):
+    if is_table(value):
         for key, item in value.items():
             yield from _entry(f"{indent}{key}:", item, indent + "  ")
-    elif isinstance(value, list):
+    elif is_list(value):
         for item in value:
-            if isinstance(item, dict) and item:
+            if is_table(item) and item:
                 first, *others = _yaml(item, indent + "  ")
                 yield f"{indent}- {first[len(indent) + 2 :]}"
                 yield from others
@@ -97,7 +98,7 @@ def _yaml(value: object, indent: str) -> Iterator[str]:
 
 
 def _entry(head: str, item: object, indent: str) -> Iterator[str]:
-    if isinstance(item, dict | list) and item:
+    if (is_table(item) or is_list(item)) and item:
         yield head
         yield from _yaml(item, indent)
     else:

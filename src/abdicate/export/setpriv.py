@@ -77,7 +77,7 @@ def _environment(intent: Intent) -> Iterator[str]:
 
 
 def _shell(intent: Intent) -> Iterator[str]:
-    script = []
+    script: list[str] = []
     if intent.umask is not None:
         script.append(f"umask {intent.umask:04o}")
     if intent.working_directory is not None:

@@ -18,6 +18,7 @@ from abdicate.values import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
 __all__ = ["Credentials", "Difference", "ResGid", "ResUid", "read_threads", "status_text"]
 
@@ -235,7 +236,7 @@ def read_threads(folder: str | int, *, only: str | None = None) -> dict[int, Cre
     Raises:
         OSError: if the folder can't be listed.
     """
-    found = {}
+    found: dict[int, Credentials] = {}
     for thread in os.listdir(folder) if only is None else (only,):
         try:
             if isinstance(folder, int):
@@ -265,7 +266,7 @@ def status_text(pid: int) -> str:
 def _read(path: str, folder: int | None = None) -> str:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0), dir_fd=folder)
     try:
-        chunks = []
+        chunks: list[bytes] = []
         # One read nearly always; a process with thousands of groups needs more.
         while chunk := os.read(descriptor, 16384):
             chunks.append(chunk)
@@ -308,7 +309,7 @@ def _set(name: str) -> Callable[[Credentials], CapabilitySet | None]:
 
 
 # Name, how it is read from the value, how people read it.
-_SLOTS: tuple[tuple[str, Callable[[Credentials], object], Callable[..., str]], ...] = (
+_SLOTS: tuple[tuple[str, Callable[[Credentials], object], Callable[[Any], str]], ...] = (
     ("real uid", lambda c: c.uid.real, str),
     ("effective uid", lambda c: c.uid.effective, str),
     ("saved uid", lambda c: c.uid.saved, str),

@@ -218,7 +218,7 @@ if sys.platform == "linux":
 
     def _user_namespace() -> UserNamespace | None:
         try:
-            texts = []
+            texts: list[str] = []
             for name in ("uid_map", "gid_map", "setgroups"):
                 with open(f"/proc/self/{name}") as file:
                     texts.append(file.read())

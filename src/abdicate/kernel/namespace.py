@@ -42,7 +42,7 @@ def subordinate_ranges(path: str, user: str | None, uid: int) -> list[tuple[int,
         user: the user's name, None where it has none.
         uid: the user's id, which the file may name instead.
     """
-    owners = {str(uid)} | ({user} if user else set())
+    owners = {str(uid), user} if user else {str(uid)}
     return [
         (first, count) for first, count, owner in all_subordinate_ranges(path) if owner in owners
     ]

@@ -15,7 +15,7 @@ from abdicate.identity.resolve import Identity
 from abdicate.identity.situation import ResourceLimit
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.steps import STEPS, Step
-from abdicate.values import Value
+from abdicate.values import Value, is_list, is_table, is_tuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def encode(value: Value) -> dict[str, object]:
 
 
 def _encode(value: object) -> object:
+    if is_tuple(value):
+        return [_encode(item) for item in value]
     match value:
         case CapabilitySet() | Securebits():
             return list(value.names())
         case Value():
             return encode(value)
-        case tuple():
-            return [_encode(item) for item in value]
         case bool() | None:
             return value
         case int():
@@ -57,9 +57,9 @@ def without_version(data: object, version: int, what: str) -> dict[str, object]:
     Raises:
         SpecError: if it is another, or there is none.
     """
-    found = data.get("version") if isinstance(data, dict) else None
+    found = data.get("version") if is_table(data) else None
     # type(), since true and 1.0 are equal to 1.
-    if not isinstance(data, dict) or type(found) is not int or found != version:
+    if not is_table(data) or type(found) is not int or found != version:
         raise SpecError(f"{what} version", found, f"version {version} is read here")
     return {key: value for key, value in data.items() if key != "version"}
 
@@ -70,7 +70,7 @@ def decode(path: str, data: object, kind: type[V]) -> V:
     Raises:
         SpecError: if a key is unknown or missing, or a value is of the wrong type.
     """
-    if not isinstance(data, dict):
+    if not is_table(data):
         raise SpecError(path, data, "an object is wanted")
     fields = kind.__fields__
     for key in data:
@@ -98,7 +98,7 @@ def _field(path: str, data: object, annotation: str) -> object:
     if annotation.endswith(" | None"):
         return None if data is None else _field(path, data, annotation.removesuffix(" | None"))
     if annotation.startswith("tuple["):
-        if not isinstance(data, list):
+        if not is_list(data):
             raise SpecError(path, data, "a list is wanted")
         inner = annotation.removeprefix("tuple[").removesuffix("]")
         if inner.endswith(", ..."):
@@ -159,9 +159,10 @@ def _securebits(path: str, data: object) -> Securebits:
 
 
 def _names(path: str, data: object) -> list[str]:
-    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+    names = [name for name in data if isinstance(name, str)] if is_list(data) else []
+    if not is_list(data) or len(names) != len(data):
         raise SpecError(path, data, "a list of names is wanted")
-    return data
+    return names
 
 
 def _numbered(name: str, prefix: str) -> int | None:
@@ -171,7 +172,7 @@ def _numbered(name: str, prefix: str) -> int | None:
 
 
 def _step(path: str, data: object) -> Step:
-    if not isinstance(data, dict):
+    if not is_table(data):
         raise SpecError(path, data, "an object is wanted")
     kind = data.get("kind")
     step = STEPS.get(kind) if isinstance(kind, str) else None

@@ -9,6 +9,7 @@ import signal
 
 from abdicate.errors import SpecError
 from abdicate.identity.situation import ResourceLimit
+from abdicate.values import is_list, is_tuple
 
 __all__ = ["parse_limit", "parse_mode", "parse_signal"]
 
@@ -55,7 +56,7 @@ def parse_limit(resource: object, value: object, *, field: str = "limits") -> Re
         raise SpecError(field, resource, "a resource's name is wanted, as in 'nofile'")
     if isinstance(value, str):
         numbers = [_limit_number(where, part) for part in value.split(":")]
-    elif isinstance(value, list | tuple):
+    elif is_list(value) or is_tuple(value):
         numbers = [part if part is None else _whole(where, part) for part in value]
     else:
         numbers = [_whole(where, value)]

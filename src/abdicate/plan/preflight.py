@@ -232,6 +232,8 @@ def _thread_attributes(step: Step, now: Credentials) -> Iterator[str]:
             locks = held & _LOCKS
             if (held ^ asked) & (locks >> 1) or locks & ~asked:
                 yield f"the securebits {bits} are locked, and {wanted} is asked for"
+        case _:  # nothing of the thread's own stands in its way
+            return
 
 
 _LOCKS = 0xAAAAAAAA

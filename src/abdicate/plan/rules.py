@@ -63,7 +63,8 @@ def after(step: Step, now: Credentials) -> Credentials:
             )
         case SetAmbient(capabilities) if sets is not None:
             return now.replace(capabilities=sets.replace(ambient=capabilities))
-    return now
+        case _:  # it changes no credential, or one that this kernel does not have
+            return now
 
 
 def _after_set_uid(step: SetUid, now: Credentials) -> Credentials:

@@ -376,7 +376,7 @@ class SetEnvironment(Step):
 
     def sentence(self) -> str:
         """Return what the step does, as one sentence."""
-        parts = []
+        parts: list[str] = []
         if self.retain is not None:
             parts.append(f"Clear the environment, except {', '.join(self.retain) or 'nothing'}")
         if self.assign:

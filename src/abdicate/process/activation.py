@@ -73,7 +73,7 @@ def passed_descriptors(
     if listed is not None and len(names) != count:
         rule = f"must have a name for each of {count} descriptors, with colons between"
         raise SpecError("LISTEN_FDNAMES", listed, rule)
-    passed = []
+    passed: list[PassedDescriptor] = []
     for index in range(count):
         number = _FIRST + index
         if not is_open(number):

@@ -16,7 +16,8 @@ from abdicate.process.descriptors import (
 )
 from abdicate.process.detach import Readiness, detach
 from abdicate.process.failure import leave
-from abdicate.process.pidfile import _create_pidlock
+# celery.platforms gave it this name, and programs use it.
+from abdicate.process.pidfile import _create_pidlock  # pyright: ignore[reportPrivateUsage]
 from abdicate.process.privileges import maybe_drop_privileges
 from abdicate.process.signals import signals
 
@@ -94,7 +95,8 @@ class DaemonContext:
             # No terminal to raise to, and the caller's code is to go on in no copy.
             try:
                 # What was taken on the way, a pidfile perhaps, is released as at any exit.
-                atexit._run_exitfuncs()
+                # Python has no other name for it, and multiprocessing calls it likewise.
+                atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
             finally:
                 leave(readiness, error)
         self._is_open = True

@@ -22,6 +22,7 @@ from abdicate.errors import SecurityWarning
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from typing import Any
 
     from _typeshed import HasFileno, StrOrBytesPath
 
@@ -51,7 +52,7 @@ _USUAL_MOST = 2**20
 # --- What a thing's descriptor is ---------------------------------------------------------------
 
 
-def fileno_of(thing: object) -> int | None:
+def fileno_of(thing: Any) -> int | None:  # Any: asked for what it may not have
     """Return a thing's descriptor: of an int, itself; else what its ``fileno()`` returns.
 
     None where it has no ``fileno``, or ``fileno()`` raises ValueError: a file that was closed or
@@ -60,16 +61,16 @@ def fileno_of(thing: object) -> int | None:
     if isinstance(thing, int):
         return thing
     try:
-        number: int = thing.fileno()  # type: ignore[attr-defined]  # asked for, and caught
+        number: int = thing.fileno()
     except (AttributeError, ValueError):
         return None
     return number
 
 
-def isatty(fh: object) -> bool | None:
+def isatty(fh: Any) -> bool | None:  # Any: asked for what it may not have
     """Return ``fh.isatty()``; None where it has none, and False for a file that was closed."""
     try:
-        answer: bool = fh.isatty()  # type: ignore[attr-defined]  # asked for, and caught
+        answer: bool = fh.isatty()
     except AttributeError:
         return None
     except ValueError:
@@ -142,7 +143,7 @@ def logging_descriptors() -> list[int]:
     there. `logging` is not imported: where nothing else has, there is no handler either.
     """
     logging = sys.modules.get("logging")
-    numbers = set()
+    numbers: set[int | None] = set()
     # Weak references to all handlers, by which logging.shutdown() finds them; the loggers know
     # only those that were added to one, not the target of a MemoryHandler.
     for reference in list(getattr(logging, "_handlerList", ())):

@@ -125,7 +125,7 @@ def refuse_to_fork_unsafely() -> None:
     Raises:
         PreflightError: other threads run, or an event loop does. Nothing has changed.
     """
-    reasons = []
+    reasons: list[str] = []
     count = _threads()
     if count > 1:
         reasons.append(

@@ -57,11 +57,7 @@ class _IgnoreErrno:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        return (
-            isinstance(error, self._types)
-            and hasattr(error, "errno")
-            and error.errno in self._numbers
-        )
+        return isinstance(error, self._types) and getattr(error, "errno", None) in self._numbers
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R | None]:
         """Decorate a function: its errors are ignored likewise, and it returns None then."""

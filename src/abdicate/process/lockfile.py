@@ -161,7 +161,8 @@ class LockFile:
         if number is not None:
             os.close(number)
 
-    def _close_in_child(self) -> None:
+    def close_in_child(self) -> None:
+        """Close it in a child that was just forked, unless it is shared."""
         if not self._shared:
             self.close()
 
@@ -267,6 +268,6 @@ def _watch_forks() -> None:
 def _close_in_child() -> None:
     try:
         for file in tuple(_open_here):
-            file._close_in_child()
+            file.close_in_child()
     finally:
         _guard.release()

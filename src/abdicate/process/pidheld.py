@@ -15,6 +15,7 @@ from abdicate.process.pidobstacle import explained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from abdicate.process.pidlock import PidLock
@@ -88,7 +89,7 @@ class HeldPidfile:
             raise LockFailed(f"pidfile {self.path} is not held any more: it can't be handed over")
         self._file.share(True)
         self._handed_over = True
-        return Handover(self)
+        return Handover(self, self._lock, self._file, self._take_back)
 
     def release(self, *_exception: object) -> None:
         """Remove the file and give up the lock. Again, or in a forked child, it does nothing.
@@ -110,6 +111,13 @@ class HeldPidfile:
         return self
 
     __exit__ = release
+
+    def _take_back(self) -> bool:
+        if self._owner != os.getpid():
+            return False
+        self._file.share(False)
+        self._handed_over = False
+        return True
 
     def _is_owner(self) -> bool:
         return self._file.is_open and self._owner == os.getpid()
@@ -142,10 +150,15 @@ class Handover:
     the parent's pid and then the child's. A parent that is killed takes nothing with it.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_file", "_held", "_lock", "_take_back")
 
-    def __init__(self, held: HeldPidfile) -> None:
+    def __init__(
+        self, held: HeldPidfile, lock: PidLock, file: LockFile, take_back: Callable[[], bool]
+    ) -> None:
         self._held = held
+        self._lock = lock
+        self._file = file
+        self._take_back = take_back
 
     def accept(self) -> HeldPidfile:
         """Make this process, a child or grandchild, the holder, with its own pid in the file.
@@ -156,10 +169,9 @@ class Handover:
         Raises:
             LockFailed: the lock was lost on the way, or the file can't be written.
         """
-        held, lock, inherited = self._held, self._held._lock, self._held._file
-        if held._owner == os.getpid():
-            self.withdraw()
-            return held
+        if self._take_back():
+            return self._held
+        lock, inherited = self._lock, self._file
         try:
             staged = lock.stage()
             try:
@@ -182,7 +194,4 @@ class Handover:
         For when the child has ended without accepting. While it lives both would own the lock,
         and this process's `HeldPidfile.release` could remove what the child has just put there.
         """
-        held = self._held
-        if held._owner == os.getpid():
-            held._file.share(False)
-            held._handed_over = False
+        self._take_back()

@@ -95,8 +95,10 @@ def status(path: str) -> PidfileStatus:
         match found:
             case Absent() | NotHeld() | HeldBy(locked=True):
                 return found
-        # Somebody may be taking over, or ending: its files are closed before it is a zombie.
-        time.sleep(_PAUSE)
+            case _:
+                # Somebody may be taking over, or ending: its files are closed before it is a
+                # zombie.
+                time.sleep(_PAUSE)
     # What changes at every look is in somebody's hands.
     return HeldByUnknown() if found is None else found
 
@@ -216,7 +218,7 @@ def flock_holders(listing: str, device: int, inode: int) -> set[int]:
     if sys.platform == "win32":
         raise UnsupportedPlatformError(NO_FLOCK)
     place = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
-    holders = set()
+    holders: set[int] = set()
     for line in listing.splitlines():
         # 1: FLOCK  ADVISORY  WRITE 708 00:13:1234 0 EOF
         _, kind, _, access, pid, where, *_ = line.split()

@@ -15,6 +15,7 @@ from abdicate.specs.inherit import Flaw, Table, inherited, overridden
 from abdicate.specs.pidfile import PidfileSpec
 from abdicate.specs.profile import Profile
 from abdicate.specs.reading import Lines, read_config_file
+from abdicate.values import is_table
 
 __all__ = ["CONFIG_VERSION", "Config", "load_config"]
 
@@ -39,7 +40,7 @@ class Config(Spec, frozen=True):
 
     path: str = Field(description="The file.")
     profiles: Mapping[str, Profile] = Field(description="Profiles by name.")
-    _lines: dict[tuple[str, ...], int] = PrivateAttr(default_factory=dict)
+    _lines: dict[tuple[str, ...], int] = PrivateAttr(default_factory=dict[tuple[str, ...], int])
 
     def _placed(self, lines: Lines) -> Config:
         self._lines.update(lines)
@@ -96,7 +97,7 @@ def load_config(
     )
     for variable, flaw in variables:
         problems.add(None, f"environment variable {variable}", flaw.rule)
-    profiles = {}
+    profiles: dict[str, Profile] = {}
     for profile, whole in inherited(tables):
         if isinstance(whole, Flaw):
             problems.at(profile, whole.key, whole.rule)
@@ -106,7 +107,9 @@ def load_config(
         elif read := _profile(profile, whole, problems):
             profiles[profile] = read
     problems.raise_any()
-    return Config(path=name, profiles=profiles)._placed(lines)
+    config = Config(path=name, profiles=profiles)
+    # The lines are of this file: they are no field, which somebody could give.
+    return config._placed(lines)  # pyright: ignore[reportPrivateUsage]
 
 
 class _Problems:
@@ -150,16 +153,16 @@ def _tables(data: Mapping[str, object], problems: _Problems) -> dict[str, Table]
         rule = f"{shown(version)}: version {CONFIG_VERSION} is read here"
         problems.add(None, "version", rule)
     found = data.get("profiles")
-    if not isinstance(found, dict) or not found:
+    if not is_table(found) or not found:
         problems.add(None, "profiles", "tables of profiles are wanted, as in [profiles.web]")
         problems.raise_any()
         return {}
-    tables = {}
+    tables: dict[str, Table] = {}
     for name, table in found.items():
         if not _is_name(name):
             rule = f"{shown(name)}: letters, digits, '.', '_' and '-' make a profile's name"
             problems.add(None, "profiles", rule)
-        elif not isinstance(table, dict):
+        elif not is_table(table):
             problems.at(name, "", f"{shown(table)}: a table is wanted")
         else:
             tables[name] = table

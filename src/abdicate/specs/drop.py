@@ -47,6 +47,7 @@ from abdicate.specs.fields import (
     Signal,
     UserRef,
     id_or_name,
+    is_mapping,
 )
 
 __all__ = ["Add", "Exactly", "GroupChoice", "GroupSpec", "PrivilegeDrop", "UserSpec"]
@@ -65,7 +66,7 @@ class UserSpec(Spec, frozen=True):
     @model_validator(mode="before")
     @classmethod
     def _from_scalar(cls, value: object) -> object:
-        return value if isinstance(value, Mapping | UserSpec) else {"user": value}
+        return value if isinstance(value, UserSpec) or is_mapping(value) else {"user": value}
 
     def resolve(self, accounts: AccountDatabase | None = None) -> Uid:
         """Return the uid; a number needs no entry in the database.
@@ -91,7 +92,7 @@ class GroupSpec(Spec, frozen=True):
     @model_validator(mode="before")
     @classmethod
     def _from_scalar(cls, value: object) -> object:
-        return value if isinstance(value, Mapping | GroupSpec) else {"group": value}
+        return value if isinstance(value, GroupSpec) or is_mapping(value) else {"group": value}
 
     def resolve(self, accounts: AccountDatabase | None = None) -> Gid:
         """Return the gid; a number needs no entry in the database.
@@ -122,7 +123,7 @@ class Add(Spec, frozen=True):
 def _known_choice(value: object) -> object:
     # Ahead of the union, whose own error does not say what may be written.
     named = isinstance(value, str) and value in ("init", "only", "keep")
-    listed = isinstance(value, Mapping) and set(value) in ({"exactly"}, {"add"})
+    listed = is_mapping(value) and set(value) in ({"exactly"}, {"add"})
     if value is None or named or listed or isinstance(value, Exactly | Add):
         return value
     rule = "init, only, keep, {exactly: [groups]} or {add: [groups]} is wanted"
@@ -131,7 +132,7 @@ def _known_choice(value: object) -> object:
 
 def _kind_of_choice(value: object) -> str:
     # So that what is wrong within a list is one error, and not one for each kind of choice.
-    if isinstance(value, Exactly) or (isinstance(value, Mapping) and "exactly" in value):
+    if isinstance(value, Exactly) or (is_mapping(value) and "exactly" in value):
         return "exactly"
     return "add" if isinstance(value, Add | Mapping) else "name"
 
@@ -212,7 +213,7 @@ class PrivilegeDrop(Spec, frozen=True):
     def _from_text(cls, value: object) -> object:
         if isinstance(value, PrivilegeDrop):
             return value
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return _owner_fields(parse_owner(value))
         user = value.get("user")
         if isinstance(user, str) and ":" in user:

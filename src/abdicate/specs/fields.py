@@ -8,7 +8,7 @@ they raise is a `ValueError`, so pydantic collects it. The annotated types say w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeGuard, cast
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -17,6 +17,7 @@ from abdicate.identity.capabilities import Capability, CapabilitySet
 from abdicate.identity.ids import ID_MAX, parse_group, parse_user
 from abdicate.identity.situation import ResourceLimit
 from abdicate.plan.grammar import parse_limit, parse_mode, parse_signal
+from abdicate.values import is_tuple
 
 __all__ = [
     "OWNER_SCHEMA",
@@ -30,7 +31,14 @@ __all__ = [
     "Signal",
     "UserRef",
     "id_or_name",
+    "is_mapping",
 ]
+
+
+def is_mapping(data: object) -> TypeGuard[Mapping[object, object]]:
+    """Tell whether *data* is a mapping, of whatever to whatever."""
+    return isinstance(data, Mapping)
+
 
 JsonSchema: TypeAlias = dict[str, Any]  # Any: a JSON Schema is JSON
 
@@ -112,8 +120,8 @@ Mode: TypeAlias = Annotated[
 def _read_capabilities(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple | set | frozenset):
         raise SpecError("capabilities", value, "a list of names of capabilities(7) is wanted")
-    names: Iterable[object] = value
-    return CapabilitySet.parse(names).names()
+    # isinstance() leaves open what they are of; each is looked at by parse().
+    return CapabilitySet.parse(cast("Iterable[object]", value)).names()
 
 
 CapabilityNames: TypeAlias = Annotated[
@@ -157,10 +165,12 @@ Signal: TypeAlias = Annotated[
 
 
 def _read_limits(value: object) -> tuple[ResourceLimit, ...]:
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return tuple(parse_limit(resource, limit) for resource, limit in value.items())
-    if isinstance(value, tuple) and all(isinstance(limit, ResourceLimit) for limit in value):
-        return value
+    if is_tuple(value):
+        limits = tuple(limit for limit in value if isinstance(limit, ResourceLimit))
+        if len(limits) == len(value):
+            return limits
     raise SpecError("limits", value, "a table is wanted, as in {nofile: '1024:4096'}")
 
 

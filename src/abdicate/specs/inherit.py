@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from abdicate.errors import SpecError
 from abdicate.identity.ids import parse_owner
+from abdicate.values import is_list, is_table
 
 __all__ = ["ENVIRONMENT_PREFIX", "Flaw", "Table", "inherited", "overridden", "override_name"]
 
@@ -62,8 +63,9 @@ def inherited(profiles: Mapping[str, Table]) -> Iterator[tuple[str, Table | Flaw
 
 def _parents(name: str, profiles: Mapping[str, Table]) -> list[str] | Flaw:
     asked = profiles[name].get("extends", [])
-    parents = [asked] if isinstance(asked, str) else asked
-    if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
+    named = asked if is_list(asked) else [asked]
+    parents = [parent for parent in named if isinstance(parent, str)]
+    if len(parents) != len(named):
         return Flaw(name, "extends", "the name of a profile, or a list of them, is wanted")
     for parent in parents:
         if parent not in profiles:
@@ -115,7 +117,7 @@ def _over(below: Table, above: Table) -> Table:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
+        if is_table(old) and is_table(value):
             if key == "drop" and "user" in value:
                 old = {name: kept for name, kept in old.items() if name != "group"}
             value = _over_plain(old, value)
@@ -127,8 +129,7 @@ def _over_plain(below: Table, above: Table) -> Table:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _over_plain(old, value) if both else value  # type: ignore[arg-type]  # both are tables
+        merged[key] = _over_plain(old, value) if is_table(old) and is_table(value) else value
     return merged
 
 
@@ -167,10 +168,9 @@ def overridden(
         path = [key.lower() for key in keys]
         # A limit's or a finding's name is a key too, and findings are upper case.
         path = [*path[:1], *(key.upper() for key in path[1:])] if path[0] == "ignore" else path
-        nested: object = _value(environ[variable])
-        for key in reversed(path):
+        nested: Table = {path[-1]: _value(environ[variable])}
+        for key in reversed(path[:-1]):
             nested = {key: nested}
-        assert isinstance(nested, dict)
         changed[found[0]] = _over(changed[found[0]], nested)
     return changed, flaws
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
@@ -19,7 +18,7 @@ from abdicate.process.pidlock import PIDFILE_MODE, HeldPidfile, PidLock
 from abdicate.process.pidstatus import PidfileStatus
 from abdicate.specs.base import Spec
 from abdicate.specs.drop import GroupSpec, UserSpec
-from abdicate.specs.fields import AbsolutePath, GroupRef, JsonSchema, UserRef
+from abdicate.specs.fields import AbsolutePath, GroupRef, JsonSchema, UserRef, is_mapping
 
 __all__ = ["PidfileSpec"]
 
@@ -93,7 +92,7 @@ class PidfileSpec(Spec, frozen=True):
     @model_validator(mode="before")
     @classmethod
     def _from_path(cls, value: object) -> object:
-        return value if isinstance(value, Mapping | PidfileSpec) else {"path": value}
+        return value if isinstance(value, PidfileSpec) or is_mapping(value) else {"path": value}
 
     @model_validator(mode="after")
     def _is_lockable(self) -> PidfileSpec:

@@ -14,17 +14,19 @@ from abdicate.specs.base import Spec
 from abdicate.specs.daemon import DaemonSettings
 from abdicate.specs.drop import PrivilegeDrop
 from abdicate.specs.pidfile import PidfileSpec
+from abdicate.values import is_list, is_tuple
 
 __all__ = ["Profile"]
 
 
 def _read_command(value: object) -> tuple[str, ...]:
-    words = list(value) if isinstance(value, list | tuple) else []
-    if not all(isinstance(word, str) and "\0" not in word for word in words) or not words:
+    given = value if is_list(value) or is_tuple(value) else ()
+    words = tuple(word for word in given if isinstance(word, str) and "\0" not in word)
+    if len(words) != len(given) or not words:
         raise SpecError("exec", value, "a list of texts is wanted: the program, its arguments")
     if not words[0]:
         raise SpecError("exec", value, "the program's name is empty")
-    return tuple(words)
+    return words
 
 
 _Command = Annotated[

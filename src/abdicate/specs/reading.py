@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping
 
 from abdicate.errors import ConfigError, ConfigProblem
+from abdicate.values import is_table
 
 __all__ = ["SUFFIXES", "ConfigText", "Lines", "read_config_file", "read_config_text"]
 
@@ -107,7 +108,7 @@ def read_config_text(path: str, text: str) -> ConfigText:
 
 
 def _table(path: str, data: object) -> dict[str, object]:
-    if not isinstance(data, dict):
+    if not is_table(data):
         raise _wrong(path, "a table is wanted at the top, with the key profiles")
     return data
 

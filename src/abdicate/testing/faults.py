@@ -35,11 +35,11 @@ class Faults:
         keeps_saved_uid: setresuid leaves the saved uid behind.
     """
 
-    granted: set[str] = field(default_factory=set)
-    missing_threads: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set[str])
+    missing_threads: set[str] = field(default_factory=set[str])
     keeps_saved_uid: bool = False
-    _planned: list[_Fault] = field(default_factory=list)
-    _counts: Counter[str] = field(default_factory=Counter)
+    _planned: list[_Fault] = field(default_factory=list[_Fault])
+    _counts: Counter[str] = field(default_factory=Counter[str])
 
     def plan(self, method: str, call: int | None, error: int | BaseException | None) -> None:
         """Let the *call*-th call of *method* from now on raise *error*; None: pass over it."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from abdicate.identity.accounts import AccountDatabase
     from abdicate.kernel.port import Kernel
@@ -22,7 +22,7 @@ ASK_FOR_ACCOUNTS = ("request", "specs.drop", "process.privileges")
 @contextmanager
 def standing_in(
     *, kernel: Kernel | None = None, accounts: AccountDatabase | None = None
-) -> Iterator[None]:
+) -> Generator[None]:
     """Let every drop of this process be made on *kernel*, with the names of *accounts*.
 
     `PrivilegeDrop` and `DropRequest`, `execute`, and the privilege functions of
