@@ -146,8 +146,8 @@ if sys.platform == "win32":
     SYSTEM = "Windows"
 else:
     SYSTEM = os.uname().sysname
-IS_macOS: bool = SYSTEM == "Darwin"
-IS_WINDOWS: bool = SYSTEM == "Windows"
+IS_macOS: bool = sys.platform == "darwin"
+IS_WINDOWS: bool = sys.platform == "win32"
 
 
 def pyimplementation() -> str:

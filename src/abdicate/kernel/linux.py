@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from abdicate.identity.capabilities import CapabilitySet, Securebits
 
-__all__ = ["LinuxKernel"]
-
 # linux/prctl.h; the numbers are the kernel's ABI.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -54,6 +52,7 @@ _KEYCTL_NUMBERS = {
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD
 
 if sys.platform == "linux":
+    __all__ = ["LinuxKernel"]
 
     class LinuxKernel(PosixKernel):
         """Linux, with capabilities, securebits, no_new_privs, keyrings and threads one by one."""

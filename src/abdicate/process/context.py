@@ -16,8 +16,9 @@ from abdicate.process.descriptors import (
 )
 from abdicate.process.detach import Readiness, detach
 from abdicate.process.failure import leave
-# celery.platforms gave it this name, and programs use it.
-from abdicate.process.pidfile import _create_pidlock  # pyright: ignore[reportPrivateUsage]
+from abdicate.process.pidfile import (
+    _create_pidlock,  # pyright: ignore[reportPrivateUsage]  # celery's name, and so ours
+)
 from abdicate.process.privileges import maybe_drop_privileges
 from abdicate.process.signals import signals
 

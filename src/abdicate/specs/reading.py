@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import sys
 import tomllib
 from collections.abc import Mapping
 
@@ -57,7 +58,7 @@ def read_config_file(path: str, *, any_owner: bool = False) -> ConfigText:
             raise _wrong(path, "it is not a regular file")
         if status.st_size > _MOST:
             raise _wrong(path, f"it has {status.st_size} bytes; at most {_MOST} are read")
-        if not any_owner and hasattr(os, "geteuid") and os.geteuid() == 0:
+        if not any_owner and sys.platform != "win32" and os.geteuid() == 0:
             _see_that_it_is_roots(path, status)
         content = file.read(_MOST + 1)
     try:
