@@ -99,10 +99,10 @@ class ConfigProblem:
     __slots__ = ("key", "line", "path", "rule")
 
     def __init__(self, path: str, line: int | None, key: str, rule: str) -> None:
-        self.path = path
-        self.line = line
-        self.key = key
-        self.rule = rule
+        self.path: str = path
+        self.line: int | None = line
+        self.key: str = key
+        self.rule: str = rule
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ConfigProblem) and self._fields() == other._fields()

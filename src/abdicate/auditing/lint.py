@@ -85,8 +85,8 @@ class Surroundings:
     ) -> None:
         self.accounts = accounts
         self.current = current
-        self.files = Files() if files is None else files
-        self.subordinate = tuple(subordinate)
+        self.files: Files = Files() if files is None else files
+        self.subordinate: tuple[tuple[int, int, str], ...] = tuple(subordinate)
 
 
 def lint(service: Service, around: Surroundings) -> tuple[Finding, ...]:

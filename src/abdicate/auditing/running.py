@@ -121,7 +121,7 @@ class Expectation:
 
     def __init__(self, service: Service, accounts: AccountDatabase, current: Credentials) -> None:
         drop = service.drop
-        self.name = service.name
+        self.name: str = service.name
         self._identity = resolve(drop.owner, drop.groups, accounts, current, home=drop.home)
         self._service = service
 

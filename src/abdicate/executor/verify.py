@@ -35,7 +35,7 @@ class Landmarks:
     """
 
     def __init__(self, plan: Plan, kernel: Kernel) -> None:
-        self.parent = kernel.parent()
+        self.parent: int = kernel.parent()
         self.keyring: int | None = None
         self.root: object = None
         for step in plan.steps:

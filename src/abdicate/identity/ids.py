@@ -78,7 +78,8 @@ class _Id(int):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({int(self)})"
 
-    __str__ = int.__repr__
+    def __str__(self) -> str:
+        return int.__repr__(self)
 
     @classmethod
     def parse(cls, text: str) -> Self:

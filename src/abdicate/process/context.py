@@ -25,6 +25,7 @@ from abdicate.process.signals import signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
 __all__ = ["DAEMON_WORKDIR", "DaemonContext", "detached"]
 
@@ -63,12 +64,12 @@ class DaemonContext:
     ) -> None:
         if isinstance(umask, str):
             umask = int(umask, 8 if umask.startswith("0") else 10)
-        self.workdir = workdir or DAEMON_WORKDIR
+        self.workdir: str = workdir or DAEMON_WORKDIR
         self.umask: int | None = umask
         self.fake = fake
         self.after_chdir = after_chdir
         self.after_forkers = after_forkers
-        self.stdfds = (sys.stdin, sys.stdout, sys.stderr)
+        self.stdfds: tuple[TextIO | None, ...] = (sys.stdin, sys.stdout, sys.stderr)
         self._is_open = False
 
     def redirect_to_null(self, fd: int | None) -> None:

@@ -46,7 +46,7 @@ class Pidfile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(os.fsdecode(path))
+        self.path: str = os.path.abspath(os.fsdecode(path))
         self._held: HeldPidfile | None = None
 
     def acquire(self) -> Self:

@@ -42,7 +42,7 @@ class StagedFile:
         name = f"{_PREFIX}{os.urandom(_RANDOM).hex()}"
         self._name = os.path.join(os.path.dirname(path), name)
         # Read and write: NFS locks no other file (flock(2)). 0600 until the mode is set.
-        self.file = LockFile(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self.file: LockFile = LockFile(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             self._fill(mode, owner, group)
         except BaseException:

@@ -176,14 +176,31 @@ class Signals:
         raise UnsupportedPlatformError("Windows has no SIGALRM to disarm")
 
 
-signals = Signals()
+signals: Signals = Signals()
 """The handlers of this process."""
 
-# The names that the function API had before the class.
-get_signal = signals.signum
-install_signal_handler = signals.__setitem__
-reset_signal = signals.reset
-ignore_signal = signals.ignore
+# The names that the function API had before the class. Functions, and not the bound methods:
+# type checkers are not to infer what is public.
+
+
+def get_signal(name: str | int) -> int:
+    """Return the number of a signal: `Signals.signum`."""
+    return signals.signum(name)
+
+
+def install_signal_handler(name: str | int, handler: Handler) -> None:
+    """Set the handler of a signal: `Signals.__setitem__`."""
+    signals[name] = handler
+
+
+def reset_signal(*signal_names: str | int) -> None:
+    """Give signals their default action: `Signals.reset`."""
+    signals.reset(*signal_names)
+
+
+def ignore_signal(*names: str | int) -> None:
+    """Ignore signals: `Signals.ignore`."""
+    signals.ignore(*names)
 
 
 def signal_name(signum: int) -> str:

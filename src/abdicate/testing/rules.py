@@ -59,8 +59,8 @@ class CredentialRules:
     def __init__(self, machine: Machine, namespace: UserNamespace | None) -> None:
         self.lenient = False
         self.machine = machine
-        self.initial = namespace is None
-        self.namespace = namespace or UserNamespace()
+        self.initial: bool = namespace is None
+        self.namespace: UserNamespace = namespace or UserNamespace()
 
     def may(self, thread: Thread, capability: Capability) -> bool:
         """Tell whether the thread passes a capability check in its own user namespace.
