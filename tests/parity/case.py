@@ -13,7 +13,7 @@ __all__ = ["PIDFILE", "Case", "Differs", "Module", "differs", "same"]
 #: Where a `Pidfile` is made whose method is called.
 PIDFILE = "app.pid"
 
-# celery has no types, and the point is to call whatever either module has under a name.
+# The point is to call whatever either module has under a name.
 Module = Any
 
 Given = Callable[[], object]

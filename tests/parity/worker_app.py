@@ -9,9 +9,13 @@ import argparse
 import importlib
 import os
 import time
+from typing import TYPE_CHECKING
 
-# In place of "import celery.platforms as platforms", so that a test can say which.
-platforms = importlib.import_module(os.environ["PLATFORMS"])
+if TYPE_CHECKING:
+    from celery import platforms
+else:
+    # So that a test can say which.
+    platforms = importlib.import_module(os.environ["PLATFORMS"])
 
 
 class Worker:
