@@ -81,7 +81,7 @@ def assert_held(
         if sets is not None and bounding is not None:
             sets = sets.replace(bounding=bounding)
         # The kernel keeps the groups in an order of its own.
-        same = members is None or members == set(held.groups)
+        same = members is None or members == frozenset(held.groups)
         listed = held.groups if same or members is None else tuple(sorted(members))
         expected = held.replace(**wanted, groups=listed, capabilities=sets)
         if found := credential_diff(expected, held):

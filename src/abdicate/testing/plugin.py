@@ -25,12 +25,13 @@ __all__ = ["fake_accounts", "fake_accounts_start", "fake_kernel", "fake_kernel_s
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explain a failed ``expected == observed`` of two `Credentials`, slot by slot."""
-    known = sys.modules.get("abdicate.identity.credentials")
-    if op != "==" or known is None:
+    if op != "==" or "abdicate.identity.credentials" not in sys.modules:
         return None
-    if not isinstance(left, known.Credentials) or not isinstance(right, known.Credentials):
-        return None
+    from abdicate.identity.credentials import Credentials
     from abdicate.testing.assertions import credential_diff
+
+    if not isinstance(left, Credentials) or not isinstance(right, Credentials):
+        return None
 
     lines = credential_diff(left, right).splitlines()
     return ["the credentials differ (left is expected, right is observed):", *lines]
