@@ -57,7 +57,8 @@ class _IgnoreErrno:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        return isinstance(error, self._types) and getattr(error, "errno", None) in self._numbers
+        # Not None for an error without errno: untyped callers may have None among the numbers.
+        return isinstance(error, self._types) and getattr(error, "errno", self) in self._numbers
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R | None]:
         """Decorate a function: its errors are ignored likewise, and it returns None then."""
