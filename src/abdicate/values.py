@@ -14,6 +14,7 @@ checkers what the list is of, and `is_list` says that nothing is known of it.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Self, TypeGuard, dataclass_transform
 else:
 
@@ -31,6 +32,7 @@ class _ValueType(type):
 
     __fields__: dict[str, str]
     __defaults__: dict[str, object]
+    __setters__: "tuple[Callable[[object, object], None], ...]"
 
     def __new__(
         mcs,
@@ -54,7 +56,10 @@ class _ValueType(type):
         namespace["__fields__"] = fields | own
         namespace["__defaults__"] = defaults
         namespace["__match_args__"] = tuple(fields | own)
-        return super().__new__(mcs, name, bases, namespace)
+        made = super().__new__(mcs, name, bases, namespace)
+        # A slot's own setter: __setattr__ refuses.
+        made.__setters__ = tuple(getattr(made, field).__set__ for field in fields | own)
+        return made
 
 
 class Value(metaclass=_ValueType):
@@ -69,21 +74,24 @@ class Value(metaclass=_ValueType):
     if not TYPE_CHECKING:
 
         def __init__(self, *args, **kwargs):
+            # Hundreds of values are made on the way of one drop: the checks are counts, and only
+            # a call that is wrong is looked at again, to say how.
             cls = type(self)
-            fields = cls.__fields__
-            if len(args) > len(fields):
-                raise TypeError(f"{cls.__name__} takes {len(fields)} values, not {len(args)}")
-            given = dict(zip(fields, args, strict=False))
-            for name in given.keys() & kwargs.keys():
-                raise TypeError(f"{cls.__name__} got two values for {name!r}")
-            for name in kwargs.keys() - fields.keys():
-                raise TypeError(f"{cls.__name__} has no field {name!r}")
-            values = cls.__defaults__ | given | kwargs
-            for name in fields:
-                if name not in values:
-                    raise TypeError(f"{cls.__name__} needs a value for {name!r}")
-                object.__setattr__(self, name, values[name])
+            if kwargs or len(args) != len(cls.__fields__):
+                args = cls._completed(args, kwargs)
+            for put, value in zip(cls.__setters__, args, strict=True):
+                put(self, value)
             self.__post_init__()
+
+        @classmethod
+        def _completed(cls, args, kwargs):
+            """Return a value for each field, in order: given by place, by name, or the default."""
+            fields = cls.__fields__
+            given = dict(zip(fields, args, strict=False))
+            values = cls.__defaults__ | given | kwargs
+            if len(args) + len(kwargs) == len(given | kwargs) and values.keys() == fields.keys():
+                return [values[name] for name in fields]
+            raise TypeError(f"{cls.__name__} {_fault(fields, args, given, kwargs, values)}")
 
     def __post_init__(self) -> None:
         """Check the fields. The default accepts them."""
@@ -96,13 +104,16 @@ class Value(metaclass=_ValueType):
         def __delattr__(self, name):
             raise AttributeError(f"{type(self).__name__} is immutable: {name!r} can't be deleted")
 
+    def _values(self) -> "tuple[object, ...]":
+        return tuple([getattr(self, name) for name in type(self).__fields__])
+
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
+        if not isinstance(other, Value) or type(self) is not type(other):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in type(self).__fields__)
+        return self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, name) for name in type(self).__fields__)))
+        return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__fields__)
@@ -110,7 +121,7 @@ class Value(metaclass=_ValueType):
 
     # Slots and a refusing __setattr__ defeat the default copy and pickle protocols.
     def __reduce__(self) -> "tuple[Any, ...]":  # Any: pickle's own protocol
-        return type(self), tuple(getattr(self, name) for name in type(self).__fields__)
+        return type(self), self._values()
 
     def replace(self, **changes: object) -> "Self":
         """Return a copy with some fields changed; it is checked like a new value.
@@ -118,8 +129,29 @@ class Value(metaclass=_ValueType):
         Raises:
             TypeError: if a name is not a field.
         """
-        current: dict[str, object] = {name: getattr(self, name) for name in type(self).__fields__}
-        return type(self)(**(current | changes))
+        fields = type(self).__fields__
+        values = dict(zip(fields, self._values(), strict=True)) | changes
+        if len(values) != len(fields):
+            return type(self)(**values)  # which says what is wrong
+        return type(self)(*values.values())
+
+
+def _fault(
+    fields: "dict[str, str]",
+    args: "tuple[object, ...]",
+    given: "dict[str, object]",
+    kwargs: "dict[str, object]",
+    values: "dict[str, object]",
+) -> str:
+    """Say what is wrong with the values that were given by place and by name."""
+    if len(args) > len(fields):
+        return f"takes {len(fields)} values, not {len(args)}"
+    for name in given.keys() & kwargs.keys():
+        return f"got two values for {name!r}"
+    for name in kwargs.keys() - fields.keys():
+        return f"has no field {name!r}"
+    missing = next(name for name in fields if name not in values)
+    return f"needs a value for {missing!r}"
 
 
 def is_list(data: object) -> "TypeGuard[list[object]]":

@@ -118,7 +118,10 @@ class CapabilitySet(Value):
         return cls.of(*(Capability.parse(name, field=field) for name in names))
 
     def __iter__(self) -> Iterator[int]:
-        return (number for number in range(_NUMBERS) if self.mask >> number & 1)
+        mask = self.mask
+        while mask:
+            yield (mask & -mask).bit_length() - 1
+            mask &= mask - 1
 
     def __contains__(self, capability: int) -> bool:
         return bool(self.mask >> capability & 1)
