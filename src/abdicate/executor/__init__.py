@@ -66,9 +66,6 @@ def execute(plan: Plan, kernel: Kernel | None = None) -> Dropped:
         PrivilegeRegainableError: something that was given up could be taken back.
     """
     kernel = system_kernel() if kernel is None else kernel
-    # For whoever writes the report out: afterwards the module may be out of reach.
-    import json  # noqa: F401  # pyright: ignore[reportUnusedImport]
-
     kernel.prepare()
     try:
         reasons = standing_in_the_way(plan, kernel)

@@ -8,6 +8,7 @@ from abdicate.identity.resolve import Identity
 from abdicate.plan.codec import decode, encode, without_version
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.steps import Step
+from abdicate.plan.text import json_text
 from abdicate.values import Value
 
 __all__ = ["PLAN_VERSION", "Plan"]
@@ -68,9 +69,7 @@ class Plan(Value):
 
     def to_json(self) -> str:
         """Return the plan as JSON text, indented, with a final newline."""
-        import json
-
-        return json.dumps(self.to_data(), indent=2) + "\n"
+        return json_text(self.to_data()) + "\n"
 
     @classmethod
     def from_data(cls, data: object) -> Plan:

@@ -7,6 +7,7 @@ from abdicate.identity.credentials import Credentials
 from abdicate.plan.codec import decode, encode, reader, without_version
 from abdicate.plan.plan import Plan
 from abdicate.plan.steps import Step
+from abdicate.plan.text import json_text
 from abdicate.values import Value
 
 TYPE_CHECKING = False
@@ -133,9 +134,7 @@ class DropReport(Value):
 
     def to_json(self) -> str:
         """Return the report as JSON text, indented, with a final newline."""
-        import json
-
-        return json.dumps(self.to_data(), indent=2) + "\n"
+        return json_text(self.to_data()) + "\n"
 
     @classmethod
     def from_data(cls, data: object) -> DropReport:
