@@ -14,7 +14,13 @@ from abdicate.errors import UnsupportedPlatformError
 from abdicate.identity.accounts import SystemAccounts
 from abdicate.identity.cached import CachedAccounts
 from abdicate.identity.capabilities import Capability, CapabilitySet, CapabilitySets
-from abdicate.identity.credentials import Credentials, ResGid, ResUid, status_text
+from abdicate.identity.credentials import (
+    Credentials,
+    ResGid,
+    ResUid,
+    identity_lines,
+    status_text,
+)
 from abdicate.identity.ids import Uid
 from abdicate.identity.resolve import Identity, KeepGroups, resolve
 from abdicate.values import Value
@@ -231,7 +237,7 @@ def audit_process(
         return None
     if not kernel_threads and _is_kernel_thread(pid, text):
         return None
-    held = _parsed(_identity_lines(text))
+    held = _parsed(identity_lines(text))
     threads = {pid: held}
     if not alone:
         threads = Credentials.of_threads(pid)
@@ -274,18 +280,6 @@ def _field(text: str, name: str) -> str:
     """Return what one line says; empty where there is none. The name is escaped by the kernel."""
     _, _, rest = f"\n{text}".partition(f"\n{name}:\t")
     return rest.partition("\n")[0]
-
-
-def _identity_lines(text: str) -> str:
-    """Return the lines that `Credentials.parse` reads, which many processes have in common.
-
-    proc_pid_status(5) keeps its order: Umask, Uid to Groups, and the sets to Seccomp.
-    """
-    ids, ids_end = text.find("\nUid:"), text.find("\nNStgid:")
-    sets, sets_end = text.find("\nCapInh:"), text.find("\nSeccomp_filters:")
-    if min(ids, ids_end, sets, sets_end, text.find("\nUmask:")) < 0:
-        return text  # an older kernel: slower, and the same
-    return f"Umask:\t{_field(text, 'Umask')}{text[ids:ids_end]}{text[sets:sets_end]}"
 
 
 # On a whole machine a few identities are shared by thousands of processes.

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-__all__ = ["Credentials", "Difference", "ResGid", "ResUid", "read_threads", "status_text"]
+__all__ = [
+    "Credentials",
+    "Difference",
+    "ResGid",
+    "ResUid",
+    "identity_lines",
+    "read_text",
+    "read_threads",
+    "status_text",
+]
 
 
 class ResUid(Value):
@@ -113,7 +122,7 @@ class Credentials(Value):
         """
         try:
             # thread-self, and not the thread's number: /proc may show another pid namespace.
-            text = _read("/proc/thread-self/status")
+            text = read_text("/proc/thread-self/status")
         except OSError:
             return cls.by_calls()
         return cls.parse(text).replace(securebits=native.securebits(), dumpable=native.dumpable())
@@ -158,8 +167,7 @@ class Credentials(Value):
         Raises:
             ValueError: if the Uid, Gid or Groups line is missing, or any line is malformed.
         """
-        # Not splitlines(): the Name line holds what the program chose, and might have more lines.
-        lines = dict(line.split(":", 1) for line in status.split("\n") if ":" in line)
+        lines = _wanted_lines(status)
         try:
             uids, gids = lines["Uid"].split(), lines["Gid"].split()
             real, effective, saved, filesystem = (Uid(int(uid)) for uid in uids)
@@ -237,15 +245,20 @@ def read_threads(folder: str | int, *, only: str | None = None) -> dict[int, Cre
         OSError: if the folder can't be listed.
     """
     found: dict[int, Credentials] = {}
+    known: dict[str, Credentials] = {}
     for thread in os.listdir(folder) if only is None else (only,):
         try:
             if isinstance(folder, int):
-                text = _read(f"{thread}/status", folder)
+                text = read_text(f"{thread}/status", folder)
             else:
-                text = _read(f"{folder}/{thread}/status")
+                text = read_text(f"{folder}/{thread}/status")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        found[int(thread)] = Credentials.parse(text)
+        # Nearly always all threads of a process are alike, and one value says it of all.
+        lines = identity_lines(text)
+        if lines not in known:
+            known[lines] = Credentials.parse(lines)
+        found[int(thread)] = known[lines]
     return found
 
 
@@ -258,12 +271,21 @@ def status_text(pid: int) -> str:
         UnsupportedPlatformError: where there is no ``/proc/<pid>/status``.
     """
     try:
-        return _read(f"{_folder(pid)}/status")
+        return read_text(f"{_folder(pid)}/status")
     except FileNotFoundError:
         raise _missing(pid) from None
 
 
-def _read(path: str, folder: int | None = None) -> str:
+def read_text(path: str, folder: int | None = None) -> str:
+    """Return the text of a file of ``/proc``, which may hold any bytes.
+
+    Args:
+        path: where it is.
+        folder: a descriptor of the directory that a relative path counts from.
+
+    Raises:
+        OSError: it can't be opened, or read.
+    """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0), dir_fd=folder)
     try:
         chunks: list[bytes] = []
@@ -274,6 +296,20 @@ def _read(path: str, folder: int | None = None) -> str:
         os.close(descriptor)
     # The Name line holds whatever bytes the program chose for itself.
     return b"".join(chunks).decode(errors="surrogateescape")
+
+
+def identity_lines(status: str) -> str:
+    """Return what `Credentials.parse` reads of a status: many threads and processes share it.
+
+    proc_pid_status(5) keeps its order: Umask, Uid to Groups, and the sets to Seccomp.
+    """
+    umask = status.find("\nUmask:")
+    ids, ids_end = status.find("\nUid:"), status.find("\nNStgid:")
+    sets, sets_end = status.find("\nCapInh:"), status.find("\nSeccomp_filters:")
+    if min(umask, ids, ids_end, sets, sets_end) < 0:
+        return status  # an older kernel: slower, and the same
+    umask_end = status.find("\n", umask + 1)
+    return status[umask:umask_end] + status[ids:ids_end] + status[sets:sets_end]
 
 
 def _folder(pid: int) -> str:
@@ -288,16 +324,30 @@ def _missing(pid: int) -> Exception:
     return UnsupportedPlatformError("there is no /proc here that tells of other processes")
 
 
+_ALWAYS = ("Uid", "Gid", "Groups")
+_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_WANTED = (*_ALWAYS, *_SETS, "Umask", "NoNewPrivs", "Seccomp")
+
+
+def _wanted_lines(status: str) -> dict[str, str]:
+    # Line by line would make sixty texts where a dozen are wanted. The kernel escapes a newline
+    # in the Name, so what follows one is a line's beginning.
+    lines: dict[str, str] = {}
+    text = f"\n{status}"
+    for name in _WANTED:
+        begin = text.find(f"\n{name}:")
+        if begin >= 0:
+            begin += len(name) + 2
+            end = text.find("\n", begin)
+            lines[name] = text[begin:] if end < 0 else text[begin:end]
+    return lines
+
+
 def _parse_capabilities(lines: dict[str, str]) -> CapabilitySets | None:
     if "CapEff" not in lines:
         return None
     # Before Linux 4.3 there were no ambient sets, so that line's absence means an empty one.
-    return CapabilitySets(
-        *(
-            CapabilitySet(int(lines.get(key, "0"), 16))
-            for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-        )
-    )
+    return CapabilitySets(*[CapabilitySet(int(lines.get(name, "0"), 16)) for name in _SETS])
 
 
 def _set(name: str) -> Callable[[Credentials], CapabilitySet | None]:

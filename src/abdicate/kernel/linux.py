@@ -7,7 +7,7 @@ import os
 import sys
 
 from abdicate.identity import native
-from abdicate.identity.credentials import Credentials, read_threads
+from abdicate.identity.credentials import Credentials, read_text, read_threads
 from abdicate.identity.situation import Platform, Situation, UserNamespace
 from abdicate.kernel.posix import PosixKernel
 
@@ -47,6 +47,8 @@ _KEYCTL_NUMBERS = {
     "armv6l": 311,
     "armv7l": 311,
 }
+
+_NAMESPACE_FILES = ("uid_map", "gid_map", "setgroups")
 
 # linux/proc_ns.h, PROC_USER_INIT_INO: the inode of the machine's own user namespace.
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD
@@ -118,8 +120,7 @@ if sys.platform == "linux":
 
         def _descriptors_max(self) -> int | None:
             try:
-                with open("/proc/sys/fs/nr_open") as file:
-                    return int(file.read())
+                return int(read_text("/proc/sys/fs/nr_open"))
             except OSError:
                 return None
 
@@ -217,10 +218,7 @@ if sys.platform == "linux":
 
     def _user_namespace() -> UserNamespace | None:
         try:
-            texts: list[str] = []
-            for name in ("uid_map", "gid_map", "setgroups"):
-                with open(f"/proc/self/{name}") as file:
-                    texts.append(file.read())
+            texts = [read_text(f"/proc/self/{name}") for name in _NAMESPACE_FILES]
         except OSError:
             return None
         return UserNamespace.parse(*texts).replace(nested=_is_nested())
