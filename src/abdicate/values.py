@@ -88,10 +88,11 @@ class Value(metaclass=_ValueType):
             """Return a value for each field, in order: given by place, by name, or the default."""
             fields = cls.__fields__
             given = dict(zip(fields, args, strict=False))
-            values = cls.__defaults__ | given | kwargs
-            if len(args) + len(kwargs) == len(given | kwargs) and values.keys() == fields.keys():
-                return [values[name] for name in fields]
-            raise TypeError(f"{cls.__name__} {_fault(fields, args, given, kwargs, values)}")
+            values = {**cls.__defaults__, **given, **kwargs}
+            twice = len(args) != len(given) or not given.keys().isdisjoint(kwargs)
+            if twice or len(values) != len(fields) or not values.keys() >= fields.keys():
+                raise TypeError(f"{cls.__name__} {_fault(fields, args, given, kwargs, values)}")
+            return [values[name] for name in fields]
 
     def __post_init__(self) -> None:
         """Check the fields. The default accepts them."""

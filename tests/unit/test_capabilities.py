@@ -115,7 +115,7 @@ class TestCapabilitySet:
         assert (len(left), bool(left)) == (len(ours), bool(ours))
         assert [number for number in range(64) if number in left] == sorted(ours) == list(left)
 
-    @given(members=st.sets(st.sampled_from(Capability)))
+    @given(members=st.sets(st.sampled_from(list(Capability))))
     def test_it_is_made_of_members_and_of_their_names(self, members: set[Capability]) -> None:
         """By value, by name, and back."""
         made = CapabilitySet.of(*members)

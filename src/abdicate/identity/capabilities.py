@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
-
 from abdicate.errors import SpecError
+from abdicate.numbers import IntEnum, IntFlag
 from abdicate.values import Value
 
 TYPE_CHECKING = False
