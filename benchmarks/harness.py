@@ -1,13 +1,15 @@
 """Contests: one figure of ours beside those of others, taken alternately.
 
 The machine may be shared, so nothing here trusts one sample. Every round takes one sample of
-each way, in an order that is turned from round to round; what drifts, drifts for all of them.
-The table shows medians, and the ratio is of medians.
+each way, in an order of its own; what drifts, drifts for all of them. The table shows medians,
+and the ratio is of medians; beside it, in brackets, stands the ratio of the best samples, which
+says how much of the other was noise.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import struct
 import sys
@@ -152,9 +154,11 @@ class Contest:
             # Not counted: it fills caches, the compiled modules' among them.
             assert way.sample is not None
             way.sample()
-        for turn in range(self.rounds):
-            first = turn % len(ways) if ways else 0
-            for way in ways[first:] + ways[:first]:
+        order = random.Random(0)  # noqa: S311 - no secret
+        for _ in range(self.rounds):
+            # By chance, since whoever comes after a long one finds the caches cold.
+            order.shuffle(ways)
+            for way in ways:
                 assert way.sample is not None
                 self.samples[way.name].append(way.sample())
 
@@ -174,18 +178,22 @@ class Contest:
         """Return the row in Markdown: what, ours, the others, ratio, goal, met or not."""
         medians = self.medians
         shown = [f"{way.name}: {self._figure(way, medians)}" for way in self.others]
-        ratio = None
-        if self.goal is not None and self.ours.name in medians:
-            ratio = self.goal.ratio(medians, self.ours.name)
         cells = (
             self.what,
             self._figure(self.ours, medians),
             "<br>".join(shown) or "—",
-            "—" if ratio is None else f"{ratio:.2f}",
+            self._ratio(),
             "—" if self.goal is None else self.goal.text,
             {True: "met", False: "**missed**", None: "—"}[self.met],
         )
         return "| " + " | ".join(cells) + " |"
+
+    def _ratio(self) -> str:
+        if self.goal is None or self.ours.name not in self.samples:
+            return "—"
+        best = {name: min(taken) for name, taken in self.samples.items()}
+        medians, bests = (self.goal.ratio(each, self.ours.name) for each in (self.medians, best))
+        return "—" if medians is None or bests is None else f"{medians:.2f} ({bests:.2f})"
 
     def _figure(self, way: Way, medians: dict[str, float]) -> str:
         if way.name not in medians:
