@@ -52,10 +52,11 @@ def libc() -> CDLL:
         import ctypes
 
         _libc = ctypes.CDLL(None, use_errno=True)
-        # prctl(2) is variadic and the kernel takes unsigned longs: an int would leave the upper
-        # half of a register undefined.
-        _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-        _libc.prctl.restype = ctypes.c_int
+        if sys.platform == "linux":
+            # prctl(2) is variadic and the kernel takes unsigned longs: an int would leave the
+            # upper half of a register undefined.
+            _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+            _libc.prctl.restype = ctypes.c_int
     return _libc
 
 

@@ -18,6 +18,7 @@ import sys
 import warnings
 
 from abdicate.errors import SecurityWarning
+from abdicate.identity import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _listing(directory: str) -> list[int] | None:
             # Without fdescfs(5), FreeBSD's /dev/fd has 0, 1 and 2 and no other: they prove
             # nothing. Keep this one, and look through a higher one.
             return _listing(directory)
-        numbers = [int(name) for name in os.listdir(own)]
+        numbers = [int(name) for name in os.listdir(directory)]
     except OSError:
         return None
     finally:
@@ -262,7 +263,7 @@ def _close_range() -> Callable[[int, int], bool] | None:
     try:
         import ctypes
 
-        function = ctypes.CDLL(None).close_range
+        function = native.libc().close_range
     except (ImportError, OSError, AttributeError, TypeError):
         # OSError: the table of descriptors is full, so that no module can be opened.
         # TypeError: on Windows, a library has to have a name.

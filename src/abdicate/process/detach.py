@@ -20,6 +20,7 @@ import sys
 import time
 
 from abdicate.errors import PreflightError, UnsupportedPlatformError, printable
+from abdicate.identity import native
 from abdicate.kernel import system_kernel
 from abdicate.process.descriptors import occupy_standard_descriptors
 from abdicate.process.exits import EX_FAILURE
@@ -193,6 +194,8 @@ else:
             # What is buffered would be written by both. A program's own stream may be anything.
             if stream is not None and hasattr(stream, "flush") and not _is_closed(stream):
                 stream.flush()
+        # The watcher and the daemon need it both: loaded here, they load it once.
+        native.libc()
         starter = os.getpid()
         hearing, speaking = os.pipe()
         # No handler of the program's may run from here in a process that is not to be one of it.
