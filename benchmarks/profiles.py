@@ -17,8 +17,9 @@ from benchmarks.harness import AtMost, AtMostTimes, Contest, Way, timed
 
 __all__ = ["contests"]
 
+_USERS = 50
 _ACCOUNTS = StaticAccounts(
-    Account(f"user{n}", Uid(n + 1000), Gid(n + 1000), "/", "/sbin/nologin") for n in range(100_000)
+    Account(f"user{n}", Uid(n + 1000), Gid(n + 1000), "/", "/sbin/nologin") for n in range(_USERS)
 )
 _FEW, _MANY = 1000, 10_000
 
@@ -46,7 +47,7 @@ def contests(quick: bool) -> Iterator[Contest]:
 
 def _file(folder: str, count: int) -> str:
     profiles = {
-        f"p{n}": {"drop": {"user": f"user{n % 50 * 1999}"}, "pidfile": f"/run/p{n}.pid"}
+        f"p{n}": {"drop": {"user": f"user{n % _USERS}"}, "pidfile": f"/run/p{n}.pid"}
         for n in range(count)
     }
     path = os.path.join(folder, f"{count}.json")

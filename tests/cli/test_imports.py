@@ -11,19 +11,15 @@ import pytest
 from cli.program import BECOME, spelt
 
 _PYDANTIC = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
-# Each costs milliseconds; json, that the report needs, does not.
+# Each costs milliseconds.
 _SLOW = {
     *("dataclasses", "inspect", "typing", "asyncio", "email", "logging", "subprocess", "tempfile"),
-    *(
-        "shutil",
-        "pathlib",
-        "contextlib",
-        "importlib.metadata",
-        "socket",
-        "multiprocessing",
-        "random",
-    ),
+    *("shutil", "pathlib", "contextlib", "importlib.metadata", "socket", "multiprocessing"),
+    *("random", "json", "concurrent", "decimal", "fractions", "hashlib", "http", "threading"),
+    *("traceback", "tokenize", "urllib", "uuid", "zipfile", "runpy", "difflib", "textwrap"),
 }
+# What argparse brings, and a program that drops by itself has no use for.
+_ARGPARSE = {"argparse", "gettext", "locale", "re", "enum", "functools", "collections"}
 
 
 # As the installed script does it; -m would load runpy, and that contextlib.
@@ -100,3 +96,38 @@ def test_importing_abdicate_alone_loads_nothing_of_it() -> None:
     """PEP 562: the names come when they are used."""
     ours = {name for name in _loaded("-c", "import abdicate") if name.startswith("abdicate.")}
     assert ours == set()
+
+
+_IMPORTED = "from abdicate.platforms import maybe_drop_privileges"
+# The user stays who it is: it is a whole drop all the same, read back and attacked.
+_DROPPED = (
+    "import os; from abdicate.identity.ids import Gid, Owner, Uid; "
+    "from abdicate.identity.resolve import KeepGroups; "
+    "from abdicate.plan.policy import DropPolicy; "
+    "from abdicate.request import DropRequest; "
+    "policy = DropPolicy(allow_root=True, allow_root_group=True, umask=0o027); "
+    "owner = Owner(Uid(os.geteuid()), Gid(os.getegid())); "
+    "print(DropRequest(owner, KeepGroups(), policy=policy).apply().report.to_json())"
+)
+
+
+@pytest.mark.parametrize("statement", [_IMPORTED, _DROPPED], ids=["imported", "dropped"])
+def test_the_function_api_loads_nothing_slow(statement: str) -> None:
+    """Neither at its import nor in a drop, whose report is written out."""
+    loaded = _loaded("-c", statement)
+    assert "abdicate.executor" in loaded
+    assert _among(loaded, _PYDANTIC | _SLOW | _ARGPARSE) == set()
+
+
+def test_the_function_api_loads_what_a_drop_needs_and_no_other_room() -> None:
+    """Pidfiles, daemons, signals and titles come with the first of their names."""
+    loaded = _loaded("-c", _IMPORTED)
+    rooms = {name.removeprefix("abdicate.") for name in loaded if name.startswith("abdicate.")}
+    assert {name for name in rooms if name.startswith("process.")} == {
+        "process.exits",
+        "process.privileges",
+    }
+    assert {name.partition(".")[0] for name in rooms} == {
+        *("errors", "executor", "identity", "kernel", "numbers", "plan", "platforms", "process"),
+        *("request", "values"),
+    }

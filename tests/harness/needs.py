@@ -38,7 +38,17 @@ MODULES = frozenset(
     | {"uvicorn", "gunicorn", "aiosmtpd", "twisted"}
 )
 TOOLS = frozenset(
-    {"strace", "setpriv", "newuidmap", "gcc", "gdb", "unshare", "runc", "systemd-analyze"}
+    {
+        "strace",
+        "setpriv",
+        "newuidmap",
+        "gcc",
+        "gdb",
+        "unshare",
+        "runc",
+        "systemd-analyze",
+        "valgrind",
+    }
 )
 
 
