@@ -32,6 +32,7 @@ class _ValueType(type):
 
     __fields__: dict[str, str]
     __defaults__: dict[str, object]
+    __tail__: "tuple[object, ...]"
     __setters__: "tuple[Callable[[object, object], None], ...]"
 
     def __new__(
@@ -58,8 +59,19 @@ class _ValueType(type):
         namespace["__match_args__"] = tuple(fields | own)
         made = super().__new__(mcs, name, bases, namespace)
         # A slot's own setter: __setattr__ refuses.
+        made.__tail__ = tuple(_tail(fields | own, defaults))
         made.__setters__ = tuple(getattr(made, field).__set__ for field in fields | own)
         return made
+
+
+def _tail(fields: "dict[str, str]", defaults: "dict[str, object]") -> "list[object]":
+    """Return the defaults of the last fields, from behind the last one that has none."""
+    tail: list[object] = []
+    for field in reversed(fields):
+        if field not in defaults:
+            break
+        tail.insert(0, defaults[field])
+    return tail
 
 
 class Value(metaclass=_ValueType):
@@ -87,6 +99,9 @@ class Value(metaclass=_ValueType):
         def _completed(cls, args, kwargs):
             """Return a value for each field, in order: given by place, by name, or the default."""
             fields = cls.__fields__
+            lacking = len(fields) - len(args)
+            if not kwargs and 0 < lacking <= len(cls.__tail__):
+                return (*args, *cls.__tail__[-lacking:])
             given = dict(zip(fields, args, strict=False))
             values = {**cls.__defaults__, **given, **kwargs}
             twice = len(args) != len(given) or not given.keys().isdisjoint(kwargs)
