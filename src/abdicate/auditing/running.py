@@ -19,6 +19,7 @@ from abdicate.identity.credentials import (
     ResGid,
     ResUid,
     identity_lines,
+    status_line,
     status_text,
 )
 from abdicate.identity.ids import Uid
@@ -278,8 +279,7 @@ def _is_kernel_thread(pid: int, text: str) -> bool:
 
 def _field(text: str, name: str) -> str:
     """Return what one line says; empty where there is none. The name is escaped by the kernel."""
-    _, _, rest = f"\n{text}".partition(f"\n{name}:\t")
-    return rest.partition("\n")[0]
+    return (status_line(text, name) or "").removeprefix("\t")
 
 
 # On a whole machine a few identities are shared by thousands of processes.
@@ -310,7 +310,7 @@ def _regains(
 
 def _ways(pid: int, held: Credentials, accounts: AccountDatabase) -> Iterator[tuple[str, str]]:
     uids = (held.uid.real, held.uid.effective, held.uid.saved, held.filesystem_uid)
-    if held.uid == ResUid.all(Uid(0)):
+    if held.uid == _ROOT:
         yield "AUD100", "uid 0, real, effective and saved"
         return
     if 0 in uids:
@@ -331,6 +331,7 @@ def _ways(pid: int, held: Credentials, accounts: AccountDatabase) -> Iterator[tu
 
 
 _NUMBERS = frozenset(map(int, Capability))
+_ROOT = ResUid.all(Uid(0))
 
 
 def _in_another_namespace(pid: int) -> bool:

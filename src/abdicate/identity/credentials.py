@@ -28,6 +28,7 @@ __all__ = [
     "identity_lines",
     "read_text",
     "read_threads",
+    "status_line",
     "status_text",
 ]
 
@@ -229,6 +230,8 @@ class Credentials(Value):
 
         A slot that either side could not read is passed over: it is neither equal nor different.
         """
+        if self is observed:
+            return  # most often: `read_threads` has one value for all threads that are alike
         for name, read, text in _SLOTS:
             expected, found = read(self), read(observed)
             if expected != found and expected is not None and found is not None:
@@ -298,6 +301,20 @@ def read_text(path: str, folder: int | None = None) -> str:
     return b"".join(chunks).decode(errors="surrogateescape")
 
 
+def status_line(status: str, name: str) -> str | None:
+    """Return what a status says behind ``name:`` at the beginning of a line; None: nothing.
+
+    The kernel escapes a newline in the Name, so what follows one is a line's beginning.
+    """
+    text = f"\n{status}"
+    begin = text.find(f"\n{name}:")
+    if begin < 0:
+        return None
+    begin += len(name) + 2
+    end = text.find("\n", begin)
+    return text[begin:] if end < 0 else text[begin:end]
+
+
 def identity_lines(status: str) -> str:
     """Return what `Credentials.parse` reads of a status: many threads and processes share it.
 
@@ -324,23 +341,14 @@ def _missing(pid: int) -> Exception:
     return UnsupportedPlatformError("there is no /proc here that tells of other processes")
 
 
-_ALWAYS = ("Uid", "Gid", "Groups")
 _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-_WANTED = (*_ALWAYS, *_SETS, "Umask", "NoNewPrivs", "Seccomp")
+_WANTED = ("Uid", "Gid", "Groups", *_SETS, "Umask", "NoNewPrivs", "Seccomp")
 
 
 def _wanted_lines(status: str) -> dict[str, str]:
-    # Line by line would make sixty texts where a dozen are wanted. The kernel escapes a newline
-    # in the Name, so what follows one is a line's beginning.
-    lines: dict[str, str] = {}
-    text = f"\n{status}"
-    for name in _WANTED:
-        begin = text.find(f"\n{name}:")
-        if begin >= 0:
-            begin += len(name) + 2
-            end = text.find("\n", begin)
-            lines[name] = text[begin:] if end < 0 else text[begin:end]
-    return lines
+    # Line by line would make sixty texts where a dozen are wanted.
+    found = {name: status_line(status, name) for name in _WANTED}
+    return {name: line for name, line in found.items() if line is not None}
 
 
 def _parse_capabilities(lines: dict[str, str]) -> CapabilitySets | None:
