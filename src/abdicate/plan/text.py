@@ -8,6 +8,8 @@ step, in every process that drops. ``json`` brings a decoder that nobody needs t
 
 from __future__ import annotations
 
+from abdicate.values import is_list, is_table
+
 __all__ = ["json_text"]
 
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -24,20 +26,18 @@ def json_text(data: object, margin: str = "\n") -> str:
     Raises:
         TypeError: it is, or holds, anything else.
     """
-    match data:
-        case bool() | None:
-            return _NAMED[data]
-        case int():
-            return int.__repr__(data)
-        case str():
-            return _quoted(data)
-        case list():
-            return _block("[]", [json_text(item, margin + "  ") for item in data], margin)
-        case dict():
-            items = [f"{_quoted(key)}: {json_text(data[key], margin + '  ')}" for key in data]
-            return _block("{}", items, margin)
-        case _:
-            raise TypeError(f"JSON has no {type(data).__name__}")
+    if data is None or isinstance(data, bool):
+        return _NAMED[data]
+    if isinstance(data, int):
+        return int.__repr__(data)
+    if isinstance(data, str):
+        return _quoted(data)
+    if is_list(data):
+        return _block("[]", [json_text(item, margin + "  ") for item in data], margin)
+    if is_table(data):
+        items = [f"{_quoted(key)}: {json_text(data[key], margin + '  ')}" for key in data]
+        return _block("{}", items, margin)
+    raise TypeError(f"JSON has no {type(data).__name__}")
 
 
 def _block(brackets: str, items: list[str], margin: str) -> str:
