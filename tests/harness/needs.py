@@ -34,7 +34,7 @@ _CAPABILITIES = {
 }
 
 MODULES = frozenset(
-    {"rich", "argcomplete", "ansible", "pyright", "sphinx", "furo", "myst_parser"}
+    {"rich", "argcomplete", "ansible", "pyright", "ty", "sphinx", "furo", "myst_parser"}
     | {"uvicorn", "gunicorn", "aiosmtpd", "twisted"}
 )
 TOOLS = frozenset(

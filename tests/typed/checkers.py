@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["CHECKERS", "Checker", "Error", "mypy", "pyright"]
+__all__ = ["CHECKERS", "Checker", "Error", "mypy", "pyright", "ty"]
 
 #: The line, counted from 1, and the code.
 Error = tuple[int, str]
@@ -65,6 +65,23 @@ def pyright(file: Path, elsewhere: Path) -> list[Error]:
     assert told["summary"]["filesAnalyzed"] == 1, ran.stdout
     found = told["generalDiagnostics"]
     return sorted((one["range"]["start"]["line"] + 1, one.get("rule", "syntax")) for one in found)
+
+
+def ty(file: Path, elsewhere: Path) -> list[int]:
+    """Return the lines of *file* in which ty finds an error. Its rules change names as yet."""
+    options = ["--python", sys.executable, "--output-format", "concise", "--color", "never"]
+    copy = elsewhere / file.name
+    copy.write_bytes(file.read_bytes())
+    ran = subprocess.run(
+        [sys.executable, "-m", "ty", "check", *options, copy.name],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
+    return sorted({int(line) for line in re.findall(r"^[\w.]+:(\d+):", ran.stdout, re.MULTILINE)})
 
 
 CHECKERS: dict[str, Checker] = {"mypy": mypy, "pyright": pyright}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from typed.checkers import CHECKERS, Error
+from typed.checkers import CHECKERS, Error, ty
 
 _HERE = Path(__file__).parent
 _MISUSE = _HERE / "misuse" / "app.py"
@@ -49,3 +49,11 @@ def test_a_promise_that_does_not_hold_is_found(checker: str, tmp_path: Path) -> 
     false.write_text("from abdicate import platforms\nx: str = platforms.parse_uid('web')\n")
     found = CHECKERS[checker](false, tmp_path)
     assert found == [(2, {"mypy": "assignment", "pyright": "reportAssignmentType"}[checker])]
+
+
+@pytest.mark.needs("ty")
+def test_a_third_checker_says_the_same_of_every_line(tmp_path: Path) -> None:
+    """What is promised and refused is no habit of two checkers."""
+    announced = sorted({line for line, _ in _announced(_MISUSE, "mypy")})
+    assert ty(_HERE / "promises.py", tmp_path) == []
+    assert ty(_MISUSE, tmp_path) == announced
