@@ -41,7 +41,7 @@ def contests(quick: bool) -> Iterator[Contest]:
                 way("reading the status files", _by_reading),
             ],
             AtLeastTimesFaster(3, "psutil"),
-            5 if quick else 11,
+            5 if quick else 9,
         )
     finally:
         for pid in pids:

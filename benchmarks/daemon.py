@@ -29,7 +29,7 @@ def contests(quick: bool) -> Iterator[Contest]:
                 _way("two forks and a setsid", _two_forks, fifo),
             ],
             AtMostTimes(1, "python-daemon"),
-            11 if quick else 81,
+            11 if quick else 41,
         )
 
 

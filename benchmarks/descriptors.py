@@ -28,7 +28,7 @@ _PYTHON_DAEMON = "python-daemon"
 
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: closing at two limits, and finding among few and many."""
-    rounds = 7 if quick else 41
+    rounds = 5 if quick else 21
     few, most = 1024, _most()
     for limit in (few, most):
         yield _closing(limit, few, rounds)

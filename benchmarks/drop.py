@@ -51,7 +51,7 @@ def contests(quick: bool) -> Iterator[Contest]:
             _seconds("python-daemon", _LOAD_PYTHON_DAEMON, owner, "python-daemon"),
         ],
         AtMost(0.0005, "≤ 0.5 ms"),
-        9 if quick else 41,
+        7 if quick else 25,
     )
     yield Contest(
         "the same: system calls",

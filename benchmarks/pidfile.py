@@ -18,7 +18,7 @@ _OFTEN = 20  # a sample is the mean of so many
 
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: tmpfs, where there is one, and the disk that this is on."""
-    rounds = 11 if quick else 61
+    rounds = 9 if quick else 31
     for kind, place in (("tmpfs", "/dev/shm"), ("disk", ".")):  # noqa: S108
         what = f"pidfile, acquire and release, {kind}"
         if not os.access(place, os.W_OK):

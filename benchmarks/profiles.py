@@ -26,7 +26,7 @@ _FEW, _MANY = 1000, 10_000
 
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: a profile's share, and whether it stays the same."""
-    rounds = 3 if quick else 7
+    rounds = 3 if quick else 5
     with tempfile.TemporaryDirectory() as folder:
         few, many = (_file(folder, count) for count in (_FEW, _MANY))
         yield Contest(

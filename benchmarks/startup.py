@@ -27,7 +27,7 @@ _STANDARD = "import argparse, ctypes, enum, re, signal"
 
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: two imports, and two commands."""
-    rounds = 15 if quick else 81
+    rounds = 11 if quick else 41
     bare = Way(BARE, lambda: python_time("pass"))
     yield Contest(
         '`python -c "import abdicate"`',

@@ -26,7 +26,7 @@ _PRESENT = DropRequest(
 
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: a thread's share with 64 of them, and against 8."""
-    rounds = 7 if quick else 41
+    rounds = 5 if quick else 21
     yield Contest(
         "verify with 64 threads, each thread's share",
         _each("abdicate", 64, _verify),

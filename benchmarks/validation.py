@@ -21,7 +21,7 @@ _OFTEN = 200  # a sample is the mean of so many
 
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: pure, and with everything read from the machine."""
-    rounds = 11 if quick else 61
+    rounds = 9 if quick else 31
     validation = _mean("pydantic's validation alone", _validate)
     situation = system_kernel().situation()
 
