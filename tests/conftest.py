@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -20,6 +22,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="an unmet need fails the test, unless it is one that a root may lack",
     )
+    parser.addoption(
+        "--leave-anyones",
+        action="store_true",
+        help="leave out what does not depend on who runs it: for CI, where another run has it",
+    )
+
+
+# Nothing here asks who the user is, or becomes somebody: what needs root there says so.
+_ANYONES = (
+    *("check", "config", "export", "measuring", "typed", "unit"),
+    *("cli/test_costs.py", "docs/test_reference.py", "docs/test_site.py"),
+    *("examples/test_typed_app.py", "model/test_nothing_comes_back.py"),
+    *("model/test_rules_of_the_plan.py", "model/test_wrong_rules.py"),
+)
+# Except for these: permissions are asked of the kernel.
+_EVERYBODYS = ("unit/test_reach.py",)
+_TESTS = Path(__file__).parent
+
+
+def _is_in(item: pytest.Item, places: Iterable[str]) -> bool:
+    return any(item.path.is_relative_to(_TESTS / place) for place in places)
+
+
+def _is_anyones(item: pytest.Item) -> bool:
+    needed = {need for mark in item.iter_markers("needs") for need in mark.args}
+    if any(need == "root" or need.startswith("CAP_") for need in needed):
+        return False
+    return _is_in(item, _ANYONES) and not _is_in(item, _EVERYBODYS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what another run has, where that is asked for."""
+    if config.getoption("--leave-anyones"):
+        left = [item for item in items if _is_anyones(item)]
+        items[:] = [item for item in items if not _is_anyones(item)]
+        config.hook.pytest_deselected(items=left)
 
 
 # From here on it is a whole run, and not a look at a few tests.

@@ -268,6 +268,8 @@ def _survivors(
                 if done or late:
                     slot.process = 0
                     slot.restore()
+                    if late and not done:
+                        print(f"  out of time: {names[slot.text]}", file=sys.stderr, flush=True)
                     if done and status == 0:
                         yield names[slot.text], slot.text
         time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -22,8 +21,7 @@ from model.lives import KernelLife, Life, ModelLife, Nursery, OneThreadKernel
 from model.machine import Begin, machine_of
 
 _PROFILE = settings(
-    # The model is the same whoever asks: CI's run as an ordinary user need not do all of it again.
-    max_examples=5000 if os.geteuid() == 0 else 1000,
+    max_examples=5000,
     stateful_step_count=8,
     derandomize=True,
     deadline=None,
@@ -52,7 +50,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 def test_nothing_that_was_given_up_is_ever_held_again() -> None:
-    """5,000 lives of a process as root, 1,000 as an ordinary user, on the model."""
+    """5,000 lives of a process, on the model."""
     machine = machine_of(on_the_model, (*ROOTS, "user namespace"))
     run_state_machine_as_test(machine, settings=_PROFILE)
     assert machine.outcomes["dropped"] > _PROFILE.max_examples / 3, machine.outcomes
