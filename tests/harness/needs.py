@@ -172,7 +172,7 @@ def unmet(need: str) -> str | None:
 
 
 def may_skip_in_ci(need: str) -> bool:
-    """Tell whether CI may lack *need*: capabilities, namespaces, root where it is a user; no tool."""
+    """Tell whether CI may lack *need*: a capability, a namespace, root as a user; but no tool."""
     if need == "root":
         return os.geteuid() != 0
     return need in _CAPABILITIES or need in {
