@@ -6,12 +6,10 @@ import ctypes
 import os
 import pickle
 import queue
-import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, NoReturn, Protocol
 
 from abdicate import executor
@@ -27,6 +25,7 @@ from abdicate.plan.planner import plan_drop
 from abdicate.plan.policy import DropPolicy
 from abdicate.testing import Aborted, FakeKernel
 from abdicate.testing.thread import Thread
+from model.aside import Aside
 from model.lockstep import differences
 from model.mirror import machine, mirror
 from model.starts import own_namespace, unshare_user, write_proc
@@ -142,41 +141,10 @@ def _tried(kernel: object, method: str, arguments: tuple[object, ...]) -> str:
     return "let through"
 
 
-_SERVE = "import sys; sys.path = {path!r}; from model.lives import serve; serve()"
+class Nursery(Aside):
+    """Forks one child for each life on the kernel."""
 
-
-class Nursery:
-    """A small process that forks one child for each life on the kernel; a context manager."""
-
-    def __enter__(self) -> Nursery:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE.format(path=sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    # Any: each question has an answer of its own.
-    def ask(self, *question: object) -> Any:
-        """Put a question to the living child, or ask for one; raise what it raises."""
-        questions, answers = self._process.stdin, self._process.stdout
-        assert questions is not None
-        assert answers is not None
-        pickle.dump(question, questions)
-        questions.flush()
-        answer = pickle.load(answers)
-        if isinstance(answer, AssertionError):
-            raise answer
-        return answer
+    module = "model.lives"
 
 
 class KernelLife:
