@@ -22,7 +22,7 @@ from model.machine import Begin, machine_of
 
 _PROFILE = settings(
     max_examples=5000,
-    stateful_step_count=8,
+    stateful_step_count=6,
     derandomize=True,
     deadline=None,
     database=None,
@@ -124,7 +124,7 @@ def _groups_after_the_uid() -> Callable[[Kernel, Step], None]:
 
 def _is_found(begin: Begin = on_the_model) -> bool:
     # Nobody reads the example: it need not be the smallest.
-    few = settings(_PROFILE, max_examples=400, phases=[Phase.generate])
+    few = settings(_PROFILE, max_examples=250, phases=[Phase.generate])
     machine = machine_of(begin, (*ROOTS, "user namespace"), may_fail=begin is behind_a_wrong_libc)
     try:
         run_state_machine_as_test(machine, settings=few)

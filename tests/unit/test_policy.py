@@ -68,7 +68,7 @@ def test_each_resource_is_named_once() -> None:
 @pytest.mark.parametrize("capabilities", [None, NONE])
 def test_ambient_needs_something_to_keep(capabilities: None) -> None:
     """It would mean nothing, and somebody meant something by it."""
-    with pytest.raises(SpecError, match="^ambient True: there are no kept capabilities"):
+    with pytest.raises(SpecError, match=r"^ambient True: there are no kept capabilities"):
         DropPolicy(capabilities=capabilities, ambient=True)
     assert DropPolicy(capabilities=BIND, ambient=True).ambient
 
