@@ -268,7 +268,7 @@ def _close_range() -> Callable[[int, int], bool] | None:
         # OSError: the table of descriptors is full, so that no module can be opened.
         # TypeError: on Windows, a library has to have a name.
         return None
-    if function.argtypes is None:
+    if not function.argtypes:
         function.argtypes = (ctypes.c_uint, ctypes.c_uint, ctypes.c_int)
     return lambda low, high: function(low, high, 0) == 0
 
