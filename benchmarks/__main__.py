@@ -33,6 +33,12 @@ def main() -> int:
     )
     words.add_argument("--output", metavar="FILE", help="write the table there as well")
     options = words.parse_args()
+    if options.output:
+        try:
+            # Now, and not after minutes.
+            open(options.output, "a", encoding="utf-8").close()
+        except OSError as error:
+            words.error(f"--output {options.output}: {error.strerror}")
     lines = _preface(options.quick)
     print("\n".join(lines), flush=True)
     begun = time.perf_counter()

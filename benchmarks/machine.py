@@ -61,5 +61,6 @@ def _said(program: str, option: str) -> str:
     path = shutil.which(program)
     if path is None:
         return "not installed"
-    found = subprocess.run([path, option], capture_output=True, text=True, check=False)  # noqa: S603
+    words = [path, option]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     return found.stdout.strip()

@@ -19,7 +19,7 @@ _OFTEN = 20  # a sample is the mean of so many
 def contests(quick: bool) -> Iterator[Contest]:
     """Yield the rows: tmpfs, where there is one, and the disk that this is on."""
     rounds = 9 if quick else 31
-    for kind, place in (("tmpfs", "/dev/shm"), ("disk", ".")):  # noqa: S108
+    for kind, place in (("tmpfs", "/dev/shm"), ("disk", ".")):  # noqa: S108 - a folder below
         what = f"pidfile, acquire and release, {kind}"
         if not os.access(place, os.W_OK):
             yield Contest(what, absent("abdicate", f"no {place}"), [], None, 0)

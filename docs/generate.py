@@ -13,6 +13,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import abdicate
@@ -342,9 +343,9 @@ def calls_of(step: Step) -> list[str]:
     return list(dict.fromkeys(recorder.called))
 
 
-def _methods(module: object) -> dict[str, ast.FunctionDef]:
+def _methods(module: ModuleType) -> dict[str, ast.FunctionDef]:
     """Return an adapter's methods as source: read, so that any machine gives the same page."""
-    source = Path(inspect.getsourcefile(module) or "").read_text(encoding="utf-8")  # type: ignore[arg-type]
+    source = Path(inspect.getsourcefile(module) or "").read_text(encoding="utf-8")
     found: dict[str, ast.FunctionDef] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef) and node.name.endswith("Kernel"):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import importlib
 import os
 import shutil
 import signal
@@ -214,10 +215,8 @@ _SAID = "said"  # the file with a child's output
 
 def _preload() -> None:
     """Load what every child needs and what is not under test."""
-    import hypothesis.stateful  # noqa: F401
-    import pydantic  # noqa: F401
-    import pytest  # noqa: F401
-
+    for name in ("hypothesis.stateful", "pydantic", "pytest"):
+        importlib.import_module(name)
     assert not any(name.partition(".")[0] == "abdicate" for name in sys.modules)
 
 

@@ -67,6 +67,14 @@ else:
         def __reduce__(self):
             return type(self), (int(self),)
 
+        @classmethod
+        def __get_pydantic_core_schema__(cls, _source, handler):
+            # A field of a pydantic model: the number, or a member, as with an enumeration. What
+            # is returned is pydantic's core schema, plain data, so that nothing is imported.
+            function = {"type": "no-info", "function": cls}
+            schema = handler.generate_schema(int)
+            return {"type": "function-after", "function": function, "schema": schema}
+
     class IntEnum(_Number):
         """Numbers with a name each; there are no others."""
 

@@ -53,6 +53,22 @@ except Exception as error:
     return str(kind), str(words)
 
 
+def test_a_python_without_ctypes(nursery: Nursery) -> None:
+    """The processes of a start die with each other, prctl(2), and nothing else can ask for that."""
+    kind, said = _refused(
+        nursery,
+        'Daemon(pidfile=PidLock(PLACE + "/pid"))',
+        prepare="""
+from abdicate.identity import native
+native._libc = None
+sys.modules["ctypes"] = None
+""",
+    )
+    assert kind == "PreflightError"
+    assert "without the C library" in said
+    assert "ctypes" in said
+
+
 # --- D9: threads, event loops -------------------------------------------------------------------
 
 

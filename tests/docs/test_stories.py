@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-import abdicate
 from docs import room
-from docs.pages import PAGES, ROOT, Command, blocks, commands, is_story, needs
+from docs.pages import PAGES, Command, blocks, commands, is_story, needs
 
 _STORIES = [
     pytest.param(page, id=page.stem, marks=pytest.mark.needs(*needs(page)))
@@ -22,22 +20,8 @@ _STORIES = [
 ]
 _NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--net", "--kill-child")
 
-# What is hidden in the room can't be used in there.
-_HIDDEN = any(str(path).startswith(room.EMPTY) for path in (ROOT, Path(sys.executable).resolve()))
-
 # The servers of some pages load modules when they are not root any more.
-_CLOSED = [
-    str(folder)
-    for path in (Path(sysconfig.get_path("purelib")), Path(abdicate.__file__ or "/"))
-    for folder in path.parents
-    if not folder.stat().st_mode & 0o001
-]
-
-pytestmark = [
-    pytest.mark.needs("root", "setpriv", "room"),
-    pytest.mark.skipif(bool(_CLOSED), reason=f"needs {_CLOSED} to be open to every user"),
-    pytest.mark.skipif(_HIDDEN, reason=f"needs a checkout outside of {', '.join(room.EMPTY)}"),
-]
+pytestmark = pytest.mark.needs("root", "setpriv", "room", "open checkout")
 
 
 def _acted(page: Path) -> list[tuple[Command, str]]:

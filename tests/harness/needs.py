@@ -11,8 +11,13 @@ import functools
 import importlib.util
 import os
 import shutil
+import stat
 import subprocess
+import sys
+import sysconfig
+from pathlib import Path
 
+from docs import room
 from harness.child import ChildFailed, in_child
 
 # capabilities(7); the numbers are the kernel's ABI. Kept apart from abdicate's own table, so that
@@ -131,6 +136,21 @@ def _setgroups_works() -> bool:
         return False
 
 
+def _closed_checkout() -> str | None:
+    """Return what keeps other users from what is installed, and a room from this checkout."""
+    found = importlib.util.find_spec("abdicate")
+    package = "/" if found is None or found.origin is None else found.origin
+    used = [sysconfig.get_path("purelib"), package, os.path.realpath(sys.executable), __file__]
+    for path in used:
+        if path.startswith(tuple(f"{folder}/" for folder in room.EMPTY)):
+            return f"needs a checkout outside of {', '.join(room.EMPTY)}"
+    for path in used[:2]:
+        for folder in Path(path).parents:
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                return f"needs {folder} to be open to every user"
+    return None
+
+
 def unmet(need: str) -> str | None:
     """Return why *need* is not met here, or None where it is."""
     if need == "root":
@@ -150,6 +170,8 @@ def unmet(need: str) -> str | None:
     if need == "room":
         reason = "needs unshare(1) of mounts, pids and the network, with mounts of its own"
         return None if _can_furnish_a_room() else reason
+    if need == "open checkout":
+        return _closed_checkout()
     if need == "strace":
         return None if _can_trace() else "needs strace, and to be allowed to trace"
     if need == "setproctitle":

@@ -145,6 +145,24 @@ def test_the_command_prints_one_table_and_names_the_machine(tmp_path: Path) -> N
     assert os.uname().nodename not in written
 
 
+def test_a_file_that_can_not_be_written_is_said_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    """In one line, with the status of wrong usage."""
+    words = ("--output", str(tmp_path / "no" / "table.md"))
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *words],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "No such file or directory" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_the_committed_table_has_every_row() -> None:
     """RESULTS.md is of a whole run, and says why where a goal is missed."""
     text = (_ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from abdicate.process.pidfile import (
     create_pidlock,
 )
 from harness.child import error_in_child, in_child
+from harness.needs import unshare_command
 from harness.pidfiles import DEAD_PID, holder, leave, read, running
 
 pytestmark = pytest.mark.needs("linux")
@@ -93,21 +94,40 @@ def test_a_malformed_pid_is_a_value_error(path: str, content: bytes) -> None:
         Pidfile(path).read_pid()
 
 
-def test_read_pid_opens_the_file_for_reading_only(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may be on a file system that is mounted read-only, where opening for more fails."""
-    Path(path).write_text("4711\n")
-    opened: list[int] = []
+_ON_A_READ_ONLY_FILE_SYSTEM = """
+mount -t tmpfs tmpfs "$1"
+echo 4711 >"$1/worker.pid"
+mount -o remount,ro "$1"
+shift
+exec "$@"
+"""
 
-    def noting(where: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        opened.append(flags)
-        return os_open(where, flags, mode, dir_fd=dir_fd)
+_READ_AND_REMOVE = """
+import errno, sys
+from abdicate.process.pidfile import Pidfile
+pidfile = Pidfile(sys.argv[1])
+print(pidfile.read_pid())
+try:
+    pidfile.remove()
+except OSError as error:
+    print(errno.errorcode[error.errno], pidfile.read_pid())
+"""
 
-    os_open = os.open
-    monkeypatch.setattr(os, "open", noting)
-    assert Pidfile(path).read_pid() == 4711
-    assert [flags & os.O_ACCMODE for flags in opened] == [os.O_RDONLY]
+
+@pytest.mark.needs("mount and pid namespaces")
+def test_a_file_system_that_is_mounted_read_only_is_read_and_not_changed(tmp_path: Path) -> None:
+    """Opening for writing fails there; and a file that stays is not "removed" in silence."""
+    run = subprocess.run(
+        [
+            *unshare_command("--mount"),
+            *("sh", "-ec", _ON_A_READ_ONLY_FILE_SYSTEM, "sh", str(tmp_path)),
+            *(sys.executable, "-c", _READ_AND_REMOVE, str(tmp_path / "worker.pid")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.stdout, run.stderr) == ("4711\nEROFS 4711\n", "")
 
 
 def test_read_pid_reads_what_others_wrote(path: str) -> None:

@@ -23,22 +23,27 @@ STUBS = Path(__file__).parents[2] / "stubs"
 _PATIENCE = 300.0  # seconds
 
 
-def mypy(file: Path, elsewhere: Path) -> list[Error]:
-    """Return what mypy --strict finds in *file*, from an empty directory *elsewhere*."""
-    words = "--strict --no-error-summary --hide-error-context --no-pretty"
-    config = elsewhere / "mypy.ini"
-    config.write_text(f"[mypy]\nmypy_path = {STUBS}\ncache_dir = {elsewhere / 'cache'}\n")
+def _said(folder: Path, *words: str) -> str:
     ran = subprocess.run(
-        [sys.executable, "-m", "mypy", *words.split(), "--config-file", str(config), str(file)],
-        cwd=elsewhere,
+        [sys.executable, "-m", *words],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=_PATIENCE,
         check=False,
     )
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
-    found = re.findall(r":(\d+): error: .*\[([a-z-]+)\]$", ran.stdout, re.MULTILINE)
-    assert len(found) == ran.stdout.count(": error: "), ran.stdout
+    return ran.stdout
+
+
+def mypy(file: Path, elsewhere: Path) -> list[Error]:
+    """Return what mypy --strict finds in *file*, from an empty directory *elsewhere*."""
+    words = "--strict --no-error-summary --hide-error-context --no-pretty"
+    config = elsewhere / "mypy.ini"
+    config.write_text(f"[mypy]\nmypy_path = {STUBS}\ncache_dir = {elsewhere / 'cache'}\n")
+    said = _said(elsewhere, "mypy", *words.split(), "--config-file", str(config), str(file))
+    found = re.findall(r":(\d+): error: .*\[([a-z-]+)\]$", said, re.MULTILINE)
+    assert len(found) == said.count(": error: "), said
     return [(int(line), code) for line, code in found]
 
 
@@ -52,17 +57,9 @@ def pyright(file: Path, elsewhere: Path) -> list[Error]:
     settings = {"include": [copy.name], "stubPath": str(STUBS), "typeCheckingMode": "strict"}
     config.write_text(json.dumps(settings))
     options = ["--project", str(config), "--pythonpath", sys.executable, "--outputjson"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "pyright", *options],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["summary"]["filesAnalyzed"] == 1, ran.stdout
+    said = _said(elsewhere, "pyright", *options)
+    told = json.loads(said)
+    assert told["summary"]["filesAnalyzed"] == 1, said
     found = told["generalDiagnostics"]
     return sorted((one["range"]["start"]["line"] + 1, one.get("rule", "syntax")) for one in found)
 
@@ -72,16 +69,8 @@ def ty(file: Path, elsewhere: Path) -> list[int]:
     options = ["--python", sys.executable, "--output-format", "concise", "--color", "never"]
     copy = elsewhere / file.name
     copy.write_bytes(file.read_bytes())
-    ran = subprocess.run(
-        [sys.executable, "-m", "ty", "check", *options, copy.name],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
-    return sorted({int(line) for line in re.findall(r"^[\w.]+:(\d+):", ran.stdout, re.MULTILINE)})
+    said = _said(elsewhere, "ty", "check", *options, copy.name)
+    return sorted({int(line) for line in re.findall(r"^[\w.]+:(\d+):", said, re.MULTILINE)})
 
 
 CHECKERS: dict[str, Checker] = {"mypy": mypy, "pyright": pyright}

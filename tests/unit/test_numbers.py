@@ -8,6 +8,7 @@ import itertools
 import pickle
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from abdicate.identity.capabilities import Capability, Securebits
 
@@ -93,3 +94,33 @@ def test_bits_without_a_name_are_kept(word: int) -> None:
     assert int(bits | Securebits.NOROOT) == word | 1
     assert pickle.loads(pickle.dumps(bits)) == bits
     assert type(copy.deepcopy(bits)) is Securebits
+
+
+class _Settings(BaseModel):
+    """An app's own model."""
+
+    capability: Capability
+    securebits: Securebits = Securebits.NOROOT
+
+
+@pytest.mark.parametrize("given", [5, Capability.KILL])
+def test_a_field_of_an_apps_model_is_a_member(given: Capability) -> None:
+    """By number and by member, and the same after JSON, as with an enumeration."""
+    made = _Settings(capability=given)
+    assert made.capability is Capability.KILL
+    assert made.model_dump_json() == '{"capability":5,"securebits":1}'
+    again = _Settings.model_validate_json(made.model_dump_json())
+    assert again == made
+    assert type(again.securebits) is Securebits
+
+
+@pytest.mark.parametrize("given", [-1, 64, "kill", "", None, 1.5, [5]])
+def test_a_field_of_an_apps_model_is_no_other_number(given: object) -> None:
+    """What is no member is an error that names the field."""
+    with pytest.raises(ValidationError, match="capability"):
+        _Settings.model_validate({"capability": given})
+
+
+def test_a_field_of_an_apps_model_has_a_schema() -> None:
+    """It is a whole number to whoever asks."""
+    assert _Settings.model_json_schema()["properties"]["capability"]["type"] == "integer"

@@ -45,6 +45,17 @@ _NO_CHANGE = 2**32 - 1
 _libc: CDLL | None = None
 
 
+def preload() -> None:
+    """Load what the calls here need, so that forked processes need not each do it.
+
+    Raises:
+        ImportError: this Python has no ctypes, or its files are out of reach.
+        OSError: the C library can't be opened, or no descriptor is free for it.
+    """
+    if sys.platform == "linux":
+        libc()
+
+
 def libc() -> CDLL:
     """Return the C library of this process, loaded once, with errno kept for ctypes."""
     global _libc

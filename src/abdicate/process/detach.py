@@ -183,19 +183,24 @@ else:
             undo: called in the starter before it exits with another status than 0.
 
         Raises:
-            PreflightError: other threads run, or an event loop does. Nothing has changed.
+            PreflightError: other threads run, or an event loop does; or ctypes can't be loaded.
+                Nothing has changed.
             OSError: a pipe or a process can't be made. Nothing has changed.
             UnsupportedPlatformError: on Windows.
         """
         refuse_to_fork_unsafely()
+        try:
+            # The watcher and the daemon need it both: loaded here, they load it once.
+            native.preload()
+        except (ImportError, OSError) as error:
+            reason = f"no process can be tied to another without the C library: {error}"
+            raise PreflightError(reason) from error
         # Or the pipe would be the daemon's standard output, where 0, 1 or 2 is closed.
         occupy_standard_descriptors()
         for stream in (sys.stdout, sys.stderr):
             # What is buffered would be written by both. A program's own stream may be anything.
             if stream is not None and hasattr(stream, "flush") and not _is_closed(stream):
                 stream.flush()
-        # The watcher and the daemon need it both: loaded here, they load it once.
-        native.libc()
         starter = os.getpid()
         hearing, speaking = os.pipe()
         # No handler of the program's may run from here in a process that is not to be one of it.

@@ -94,6 +94,7 @@ class Pidfile:
 
         Raises:
             LockFailed: it is locked, or not a regular file.
+            OSError: it can't be removed for another reason: a file system mounted read-only.
         """
         self.release()
         file = None
