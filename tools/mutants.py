@@ -4,7 +4,8 @@
 
 cosmic-ray makes the mutants. Each is tested in a forked child, on a copy of the sources, by the
 tests that are the module's own; a child costs a tenth of a process that has to load pytest,
-Hypothesis and pydantic first. What survives is printed as a diff: docs/mutants.md explains each.
+Hypothesis and pydantic first. What survives is printed as a diff, and explained in
+docs/explanation/tests.md.
 
 Left out: mutants that differ in annotations, docstrings or ``if TYPE_CHECKING`` blocks alone, and
 operators that only make a TypeError (a set raised to a power), or compare numbers and texts by
@@ -35,16 +36,16 @@ _UNIT = "tests/unit/test_{}.py"
 _PLAN = ["planner", "plan", "codec", "preflight", "rules", "steps", "policy", "report", "grammar"]
 _ON_THE_MODEL = ["tests/model/test_rules_of_the_plan.py"]
 _DROPS = [
-    "tests/drops/test_order.py",
-    "tests/drops/test_pitfalls_halfway.py",
-    "tests/drops/test_promises.py",
     "tests/drops/test_pitfalls_kernel.py",
     "tests/drops/test_threads.py",
+    "tests/drops/test_pitfalls_already.py",
     "tests/drops/test_pitfalls_chroot.py",
     "tests/drops/test_pitfalls_groups.py",
     "tests/drops/test_pitfalls_around.py",
-    "tests/drops/test_pitfalls_already.py",
+    "tests/drops/test_pitfalls_halfway.py",
     "tests/drops/test_rehearsal.py",
+    "tests/drops/test_order.py",
+    "tests/drops/test_promises.py",
 ]
 _SHOWN = ["tests/cli/test_show.py", "tests/cli/test_explain.py", "tests/cli/test_run_words.py"]
 
@@ -62,9 +63,9 @@ TESTS: dict[str, list[str]] = {
     ],
     **{
         f"executor/{name}.py": [
+            *_DROPS,
             _UNIT.format("reach"),
             _UNIT.format("public_face"),
-            *_DROPS,
             *_ON_THE_MODEL,
         ]
         for name in ("__init__", "apply", "attack", "proof", "verify")
@@ -76,7 +77,7 @@ TESTS: dict[str, list[str]] = {
             *_ON_THE_MODEL,
             *_SHOWN,
         ]
-        for name in (*_PLAN, "ranges")
+        for name in (*_PLAN, "ranges", "text")
     },
 }
 
@@ -246,14 +247,14 @@ def main() -> int:
                 print(f"{module}: its tests fail without a mutant\n{said}", file=sys.stderr)
                 return 2
             slots[0].process = 0
-            survivors = list(_survivors(module, made, slots, patience))
-            killed = len(made) - len(survivors)
-            totals = [totals[0] + killed, totals[1] + len(made)]
-            print(f"{module}: {killed} of {len(made)} mutants killed", flush=True)
-            for name, changed in survivors:
+            killed = len(made)
+            for name, changed in _survivors(module, made, slots, patience):
+                killed -= 1
                 print(f"  survived: {name}")
                 lines = difflib.unified_diff(text.splitlines(), changed.splitlines(), n=0)
                 print("".join(f"    {line}\n" for line in list(lines)[2:]), flush=True)
+            totals = [totals[0] + killed, totals[1] + len(made)]
+            print(f"{module}: {killed} of {len(made)} mutants killed", flush=True)
     print(f"all: {totals[0]} of {totals[1]} mutants killed")
     return int(totals[0] != totals[1])
 

@@ -97,7 +97,7 @@ def test_a_malformed_pid_is_a_value_error(path: str, content: bytes) -> None:
 _ON_A_READ_ONLY_FILE_SYSTEM = """
 mount -t tmpfs tmpfs "$1"
 echo 4711 >"$1/worker.pid"
-mount -o remount,ro "$1"
+mount -o remount,bind,ro "$1"
 shift
 exec "$@"
 """
