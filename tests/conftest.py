@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,15 @@ from harness.needs import may_skip_in_ci, unmet
 # No database of examples: a checkout may be another user's, and a run is to depend on nothing else.
 settings.register_profile("abdicate", database=None, deadline=None, print_blob=True)
 settings.load_profile("abdicate")
+
+
+def pytest_configure() -> None:
+    # A shell without job control starts what is in the background with these ignored: what is
+    # started here would inherit that, and the tests that interrupt it would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
