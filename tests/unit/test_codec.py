@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from abdicate.errors import SpecError
+from abdicate.identity.capabilities import CapabilitySet, Securebits
 from abdicate.identity.credentials import Credentials
 from abdicate.identity.resolve import Identity
 from abdicate.plan.codec import decode, encode, reader
@@ -29,6 +30,13 @@ class Holder(Value):
     """A value that holds one."""
 
     pairs: tuple[Pair, ...]
+
+
+class Bits(Value):
+    """A word of bits, of either kind."""
+
+    capabilities: CapabilitySet
+    securebits: Securebits
 
 
 reader(Pair)
@@ -97,3 +105,38 @@ def test_an_error_names_the_path(data: object, field: str) -> None:
     with pytest.raises(SpecError) as caught:
         decode("it", data, Holder)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("name", ["a" * 1000, "?" * 1000])
+def test_a_path_from_outside_is_cut(name: str) -> None:
+    """To 200 characters: a key may be of any length."""
+    with pytest.raises(SpecError) as caught:
+        decode("it", {name: 1}, Holder)
+    assert caught.value.field == f"it.{name if name.isidentifier() else '?'}"[:200]
+
+
+@pytest.mark.parametrize("bit", ["0", "9", "10", "41", "63"])
+def test_a_bit_without_a_name_is_written_by_its_number(bit: str) -> None:
+    """Of a capability, or a securebit, that is younger than this library."""
+    data = encode(Bits(CapabilitySet(1 << int(bit)), Securebits(1 << int(bit))))
+    assert decode("it", data, Bits) == Bits(CapabilitySet(1 << int(bit)), Securebits(1 << int(bit)))
+    by_number = {"capabilities": [f"CAP_{bit}"], "securebits": [f"bit {bit}"]}
+    assert encode(decode("it", by_number, Bits)) == data
+
+
+@pytest.mark.parametrize(
+    "number", ["64", "65", "99", "100", "063", "07", "", "-1", "+1", "\u0663", "9" * 5000]
+)
+def test_what_is_no_number_of_a_bit_is_refused(number: str) -> None:
+    """There are 64, each with one spelling."""
+    for data in (
+        {"capabilities": [f"CAP_{number}"], "securebits": []},
+        {"capabilities": [], "securebits": [f"bit {number}"]},
+    ):
+        with pytest.raises(SpecError):
+            decode("it", data, Bits)
+
+
+def test_a_number_without_what_it_counts_is_refused() -> None:
+    with pytest.raises(SpecError):
+        decode("it", {"capabilities": [], "securebits": ["7"]}, Bits)

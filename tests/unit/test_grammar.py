@@ -32,6 +32,7 @@ class TestMode:
             ("00", 0),
             ("0000", 0),
             ("022", 0o022),
+            ("00000022", 0o022),
             ("0022", 0o022),
             ("0o022", 0o022),
             ("0o22", 0o022),
@@ -131,6 +132,13 @@ class TestLimit:
         """And kept in lower case."""
         assert parse_limit("NOFILE", 1).resource == "nofile"
 
+    def test_a_name_of_32_letters_is_looked_up(self) -> None:
+        """What is longer is no name of any system's."""
+        with pytest.raises(SpecError, match=f"limits.{'a' * 32} "):
+            parse_limit("a" * 32, -1)
+        with pytest.raises(SpecError, match="a resource's name is wanted"):
+            parse_limit("a" * 33, -1)
+
     @pytest.mark.parametrize(
         "value",
         [
@@ -215,7 +223,8 @@ class TestSignal:
     @pytest.mark.parametrize(
         "value",
         [
-            "", " ", "SIG", "SIGSIGTERM", "TERMINATE", "TERM ", " 9", "+9", "-9", "9.0", "065",
+            "", " ", "SIG", "SIG9", "SIGSIGTERM", "RTMIN+03", "TERMINATE", "TERM ", " 9",
+            "+9", "-9", "9.0", "065",
             "１５", "ſigterm", "ınt", "kıll", "65", "999", "1" * 1_000_000, "A" * 1_000_000, -1, 65,
             10**5000, True, False, 9.0, None, b"TERM", [9],
         ],

@@ -23,7 +23,7 @@ def test_it_writes_what_json_writes(data: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "char", [*map(chr, range(256)), "\ud800", chr(0xDCFF), "\uffff", "\U0010ffff"]
+    "char", [*map(chr, range(256)), "\ud800", chr(0xDCFF), "\uffff", "\U00010000", "\U0010ffff"]
 )
 def test_every_awkward_character_is_written_as_json_does(char: str) -> None:
     """Controls, quotes, what is above ASCII, and the bytes of a name that is not UTF-8."""

@@ -166,9 +166,14 @@ def _names(path: str, data: object) -> list[str]:
 
 
 def _numbered(name: str, prefix: str) -> int | None:
+    if not name.startswith(prefix):
+        return None
     digits = name.removeprefix(prefix)
-    plain = digits.isascii() and digits.isdigit() and len(digits) < 3
-    return int(digits) if digits != name and plain and int(digits) < 64 else None
+    return int(digits) if digits in _BITS else None
+
+
+# As they are written: "07", or a number of a thousand digits, is none of them.
+_BITS = frozenset(map(str, range(64)))
 
 
 def _step(path: str, data: object) -> Step:

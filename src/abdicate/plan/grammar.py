@@ -14,7 +14,9 @@ from abdicate.values import is_list, is_tuple
 __all__ = ["parse_limit", "parse_mode", "parse_signal"]
 
 _SIGNAL_MAX = 64  # SIGRTMAX, signal(7)
-_LONGEST_RESOURCE = 32
+_NUMBERS = frozenset(map(str, range(_SIGNAL_MAX + 1)))  # each in its one spelling
+_LONGEST_NAME = 32
+_MOST_DIGITS = 19  # of 2**63 - 1; int() refuses thousands of them in words of its own
 
 
 def parse_mode(value: object, *, field: str = "umask", most: int = 0o777) -> int:
@@ -49,11 +51,9 @@ def parse_limit(resource: object, value: object, *, field: str = "limits") -> Re
     Raises:
         SpecError: for anything else, and for a soft limit above the hard one.
     """
-    if not isinstance(resource, str) or not (resource.isascii() and resource.isalpha()):
+    if not isinstance(resource, str) or not _is_name(resource):
         raise SpecError(field, resource, "a resource's name is wanted, as in 'nofile'")
-    where = f"{field}.{resource[:_LONGEST_RESOURCE]}"
-    if len(resource) > _LONGEST_RESOURCE:
-        raise SpecError(field, resource, "a resource's name is wanted, as in 'nofile'")
+    where = f"{field}.{resource}"
     if isinstance(value, str):
         numbers = [_limit_number(where, part) for part in value.split(":")]
     elif is_list(value) or is_tuple(value):
@@ -68,10 +68,14 @@ def parse_limit(resource: object, value: object, *, field: str = "limits") -> Re
         raise SpecError(where, value, error.rule) from None
 
 
+def _is_name(resource: str) -> bool:
+    return resource.isascii() and resource.isalpha() and len(resource) <= _LONGEST_NAME
+
+
 def _limit_number(where: str, text: str) -> int | None:
     if text == "unlimited":
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(2**63)):
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
         raise SpecError(where, text, "a whole number, or 'unlimited', is wanted")
     return int(text)
 
@@ -102,11 +106,10 @@ def parse_signal(value: object, *, field: str = "signal") -> int:
 
 
 def _signal_number(text: str) -> int | None:
-    if not text.isascii() or len(text) > _LONGEST_RESOURCE:
+    if not text.isascii() or len(text) > _LONGEST_NAME:
         return None
     if text.isdigit():
-        number = int(text)
-        return number if number <= _SIGNAL_MAX and text == str(number) else None
+        return int(text) if text in _NUMBERS else None
     name = text.upper().removeprefix("SIG")
     found = signal.Signals.__members__.get(f"SIG{name}")
     if found is not None:
@@ -114,8 +117,8 @@ def _signal_number(text: str) -> int | None:
     # Real-time signals are written as distances from the first and the last, kill(1).
     for base, sign in (("RTMIN", "+"), ("RTMAX", "-")):
         end = signal.Signals.__members__.get(f"SIG{base}")
-        distance = name.removeprefix(f"{base}{sign}")
-        if end is not None and distance != name and distance.isdigit() and len(distance) < 3:
+        start, distance = name[: len(base) + 1], name[len(base) + 1 :]
+        if end is not None and start == f"{base}{sign}" and distance in _NUMBERS:
             number = int(end) + int(f"{sign}{distance}")
             first, last = signal.Signals["SIGRTMIN"], signal.Signals["SIGRTMAX"]
             return number if first <= number <= last else None
