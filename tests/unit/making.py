@@ -163,6 +163,20 @@ def holding(
     )
 
 
+def seen_on_posix(credentials: Credentials) -> Credentials:
+    """Return what macOS or a BSD shows of *credentials*."""
+    return credentials.replace(
+        filesystem_uid=None,
+        filesystem_gid=None,
+        capabilities=None,
+        securebits=None,
+        no_new_privs=None,
+        seccomp=None,
+        umask=None,
+        dumpable=None,
+    )
+
+
 #: Root as a login gives it, with groups that must not survive.
 AS_ROOT = holding(0, 0, (0, 4, 27), permitted=EVERY)
 #: An ordinary user, whose groups hold the gid.
@@ -272,16 +286,7 @@ def linux_credentials(draw: st.DrawFn) -> Credentials:
 @st.composite
 def posix_credentials(draw: st.DrawFn) -> Credentials:
     """Draw what can be read of a process on macOS or a BSD."""
-    return draw(linux_credentials()).replace(
-        filesystem_uid=None,
-        filesystem_gid=None,
-        capabilities=None,
-        securebits=None,
-        no_new_privs=None,
-        seccomp=None,
-        umask=None,
-        dumpable=None,
-    )
+    return seen_on_posix(draw(linux_credentials()))
 
 
 @st.composite

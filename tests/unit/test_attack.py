@@ -8,7 +8,7 @@ from abdicate.identity.credentials import Credentials
 from abdicate.identity.situation import IdRange
 from abdicate.plan.report import Attempt
 from abdicate.testing import FakeKernel
-from unit.making import AS_APP, AS_ROOT, BIND, EVERY, holding
+from unit.making import AS_APP, AS_ROOT, BIND, EVERY, holding, seen_on_posix
 
 _BY_UID = ["setresuid(-1, 0, -1)", "setreuid(-1, 0)", "setuid(0)"]
 _BY_GID = ["setresgid(-1, 0, -1)", "setregid(-1, 0)", "setgid(0)", "setgroups(as before)"]
@@ -20,13 +20,6 @@ def _attack(before: Credentials, goal: Credentials) -> list[Attempt]:
     return list(attempts(FakeKernel(goal), before, goal))
 
 
-def _posix(credentials: Credentials) -> Credentials:
-    """Return what macOS or a BSD shows of *credentials*."""
-    return credentials.replace(
-        filesystem_uid=None, filesystem_gid=None, capabilities=None, securebits=None
-    )
-
-
 def test_everything_that_was_given_up_is_attacked_and_the_answer_is_named() -> None:
     refused = [Attempt(call, "refused", "EPERM") for call in (*_BY_UID, *_BY_GID, _CAPSET)]
     assert _attack(AS_ROOT, AS_APP) == refused
@@ -34,7 +27,7 @@ def test_everything_that_was_given_up_is_attacked_and_the_answer_is_named() -> N
 
 def test_where_there_are_no_capabilities_the_ids_and_the_groups_are_attacked() -> None:
     refused = [Attempt(call, "refused", "EPERM") for call in (*_BY_UID, *_BY_GID)]
-    assert _attack(_posix(AS_ROOT), _posix(AS_APP)) == refused
+    assert _attack(seen_on_posix(AS_ROOT), seen_on_posix(AS_APP)) == refused
 
 
 def test_an_id_that_the_user_namespace_does_not_map_is_refused_as_invalid() -> None:
@@ -63,9 +56,9 @@ def test_what_the_plan_leaves_possible_is_not_tried_and_the_rest_is() -> None:
 
 def test_where_there_are_no_capabilities_a_root_that_stays_could_have_every_group() -> None:
     """On macOS and the BSDs the uid decides; and so the groups are not tried."""
-    goal = _posix(holding(0, 1000, (4, 1000)))
+    goal = seen_on_posix(holding(0, 1000, (4, 1000)))
     reason = "the process stays root, as the plan says"
-    assert _attack(_posix(AS_ROOT), goal) == [
+    assert _attack(seen_on_posix(AS_ROOT), goal) == [
         Attempt(call, "not tried", reason) for call in _BY_GID
     ]
 
