@@ -1,0 +1,58 @@
+"""Reading back: a step that was reported as made, and was not, is found by its own mark."""
+
+from __future__ import annotations
+
+import pytest
+
+from abdicate.errors import CredentialMismatchError
+from abdicate.executor import execute
+from abdicate.plan.policy import DropPolicy
+from abdicate.testing import FakeKernel
+from unit.making import APP, planned
+
+
+def _mismatches(kernel: FakeKernel, policy: DropPolicy) -> list[str]:
+    """Become app on *kernel*, which lies, and return what was found."""
+    with pytest.raises(CredentialMismatchError) as failed:
+        execute(planned(APP, policy, kernel.situation()), kernel)
+    return [str(check) for check in failed.value.report.mismatches]
+
+
+def test_a_session_keyring_that_stayed_the_old_one_is_found() -> None:
+    kernel = FakeKernel.root()
+    kernel.lie("join_thread_session_keyring")
+    found = _mismatches(kernel, DropPolicy(session_keyring=True, environment="keep"))
+    assert found == ["a new session keyring: expected True, observed False"]
+
+
+class _RandomSerials(FakeKernel):
+    """A kernel that numbers keyrings as Linux does: in no order."""
+
+    serials = (0, 0)
+
+    def session_keyring(self) -> int | None:
+        return self.serials[self._thread.keyring - 1]
+
+
+@pytest.mark.parametrize("serials", [(100, 900), (900, 100)])
+def test_a_new_session_keyring_may_have_any_other_number(serials: tuple[int, int]) -> None:
+    kernel = _RandomSerials.root()
+    kernel.serials = serials
+    policy = DropPolicy(session_keyring=True, environment="keep")
+    assert execute(planned(APP, policy, kernel.situation()), kernel).report.ok
+
+
+def test_a_slot_that_only_the_thread_itself_can_read_is_compared() -> None:
+    """``/proc`` does not show "dumpable": no other check would tell."""
+    kernel = FakeKernel.user(1000, groups=(4, 1000))
+    kernel.lie("set_dumpable")
+    found = _mismatches(kernel, DropPolicy(dumpable=False, environment="keep"))
+    assert found == ["dumpable: expected 0, observed 1"]
+
+
+def test_each_environment_variable_that_was_to_be_set_is_looked_at() -> None:
+    kernel = FakeKernel.root()
+    kernel.lie("set_environment")
+    found = _mismatches(kernel, DropPolicy())
+    assert "environment variable HOME: expected /srv/app, observed /root" in found
+    assert "environment variable USER: expected app, observed None" in found
