@@ -34,6 +34,7 @@ _PATIENCE = 4  # times what the tests take without a mutant: more has changed wh
 
 _UNIT = "tests/unit/test_{}.py"
 _PLAN = ["planner", "plan", "codec", "preflight", "rules", "steps", "policy", "report", "grammar"]
+_EXECUTOR = ["attack", "execute", "apply", "verify"]
 _ON_THE_MODEL = ["tests/model/test_rules_of_the_plan.py"]
 _DROPS = [
     "tests/drops/test_pitfalls_kernel.py",
@@ -63,6 +64,7 @@ TESTS: dict[str, list[str]] = {
     ],
     **{
         f"executor/{name}.py": [
+            *(_UNIT.format(own) for own in _EXECUTOR),
             *_DROPS,
             _UNIT.format("reach"),
             _UNIT.format("public_face"),
