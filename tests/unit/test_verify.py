@@ -6,15 +6,16 @@ import pytest
 
 from abdicate.errors import CredentialMismatchError
 from abdicate.executor import execute
+from abdicate.identity.resolve import Identity
 from abdicate.plan.policy import DropPolicy
 from abdicate.testing import FakeKernel
-from unit.making import APP, planned
+from unit.making import APP, NAMELESS, planned
 
 
-def _mismatches(kernel: FakeKernel, policy: DropPolicy) -> list[str]:
-    """Become app on *kernel*, which lies, and return what was found."""
+def _mismatches(kernel: FakeKernel, policy: DropPolicy, identity: Identity = APP) -> list[str]:
+    """Become *identity* on *kernel*, which lies, and return what was found."""
     with pytest.raises(CredentialMismatchError) as failed:
-        execute(planned(APP, policy, kernel.situation()), kernel)
+        execute(planned(identity, policy, kernel.situation()), kernel)
     return [str(check) for check in failed.value.report.mismatches]
 
 
@@ -56,3 +57,19 @@ def test_each_environment_variable_that_was_to_be_set_is_looked_at() -> None:
     found = _mismatches(kernel, DropPolicy())
     assert "environment variable HOME: expected /srv/app, observed /root" in found
     assert "environment variable USER: expected app, observed None" in found
+
+
+def test_each_environment_variable_that_was_to_go_is_looked_at() -> None:
+    """A user without an entry has no name, and root's may not stay."""
+    kernel = FakeKernel.root(environment={"USER": "root", "LOGNAME": "root"})
+    kernel.lie("set_environment")
+    found = _mismatches(kernel, DropPolicy(), NAMELESS)
+    assert "environment variable USER: expected None, observed root" in found
+    assert "environment variable LOGNAME: expected None, observed root" in found
+
+
+def test_after_a_reset_no_other_environment_variable_may_be_left() -> None:
+    kernel = FakeKernel.root(environment={"LD_PRELOAD": "/tmp/x", "TERM": "linux"})
+    kernel.lie("set_environment")
+    found = _mismatches(kernel, DropPolicy(environment="reset"))
+    assert "other environment variables: expected [], observed ['LD_PRELOAD']" in found
