@@ -52,6 +52,7 @@ from unit.making import (
     planned,
     policies,
     posix_credentials,
+    seen_on_posix,
     surrounding,
 )
 
@@ -406,6 +407,13 @@ class TestReached:
         assert SetGroups(gids(1000)) in plan.steps, why
         assert plan.goal.groups == gids(1000)
 
+    def test_a_root_that_stays_root_gets_its_group(self) -> None:
+        """Without capabilities it is root that may call setgroups."""
+        held = seen_on_posix(holding(0, 0, ()))
+        situation = surrounding(held, platform=MACOS)
+        plan = planned(ROOT, _KEEP.replace(allow_root=True), situation)
+        assert plan.steps == (SetGroups(gids(0)),)
+
     def test_a_group_that_is_missing_besides_the_gid_is_asked_for(self) -> None:
         """P42 is about the gid alone."""
         plan = planned(APP, None, surrounding(holding(1000, 1000, ())))
@@ -565,6 +573,21 @@ class TestCapabilities:
         )
         assert "keep-capabilities" not in kinds(plan)
 
+    @pytest.mark.parametrize(
+        ("securebits", "effective"),
+        [(Securebits(0), EVERY), (Securebits.NO_SETUID_FIXUP, NONE)],
+    )
+    def test_a_root_that_wakes_has_what_the_kernel_gives_it(
+        self, securebits: Securebits, effective: CapabilitySet
+    ) -> None:
+        """capabilities(7): the effective set comes back with the effective uid, or is left."""
+        held = holding(
+            (0, 1000, 0), 0, (0,), permitted=EVERY, effective=NONE, securebits=securebits
+        )
+        plan = planned(ROOT, _KEEP.replace(allow_root=True), surrounding(held))
+        assert plan.goal.capabilities is not None
+        assert plan.goal.capabilities.effective == effective
+
     def test_an_empty_list_of_capabilities_is_an_answer(self) -> None:
         """P13: for root, "none" is not "not chosen"."""
         plan = planned(ROOT, _KEEP.replace(allow_root=True, capabilities=NONE))
@@ -604,6 +627,19 @@ class TestSecurebits:
         assert _fold(plan) == plan.goal.replace(dumpable=1)
         idle = planned(APP, None, surrounding(AS_APP.replace(securebits=Securebits.KEEP_CAPS)))
         assert idle.steps == (KeepCapabilities(False),)
+
+    def test_keeping_that_is_on_is_not_switched_on(self) -> None:
+        """It is switched off as ever."""
+        held = holding(0, 0, (0,), permitted=EVERY, securebits=Securebits.KEEP_CAPS)
+        plan = planned(NOBODY, _KEEP.replace(capabilities=BIND), surrounding(held))
+        changes = [step for step in plan.steps if isinstance(step, KeepCapabilities)]
+        assert changes == [KeepCapabilities(False)]
+
+    def test_keeping_is_not_planned_where_it_could_not_be_read(self) -> None:
+        """Nor does the plan end in an error."""
+        held = holding(0, 0, (0,), permitted=EVERY).replace(securebits=None)
+        plan = planned(NOBODY, _KEEP.replace(capabilities=BIND), surrounding(held))
+        assert not [step for step in plan.steps if isinstance(step, KeepCapabilities)]
 
     def test_keeping_that_is_locked_on_stays_on(self) -> None:
         """P26: it can't be switched off, so the capabilities are taken away by hand."""
@@ -690,6 +726,22 @@ class TestWhatTheKernelUndoes:
             plan = planned(NOBODY, _KEEP.replace(dumpable=wanted), situation)
             assert plan.steps[-1] == SetDumpable(wanted)
             assert plan.goal.dumpable == int(wanted)
+
+    @pytest.mark.parametrize(
+        ("before", "wanted", "steps"),
+        [
+            (0, True, (SetDumpable(True),)),
+            (1, False, (SetDumpable(False),)),
+            (0, False, ()),
+            (1, True, ()),
+        ],
+    )
+    def test_dumpable_is_set_where_it_differs(
+        self, before: int, wanted: bool, steps: tuple[Step, ...]
+    ) -> None:
+        """And no id changes."""
+        situation = surrounding(AS_APP.replace(dumpable=before))
+        assert planned(APP, _KEEP.replace(dumpable=wanted), situation).steps == steps
 
     def test_dumpable_is_the_kernels_where_nothing_was_asked(self) -> None:
         """P33: re-enabling it blindly is a hole (CVE-2016-8659), and expecting it an error."""

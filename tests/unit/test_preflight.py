@@ -15,7 +15,7 @@ from abdicate.plan.plan import Plan
 from abdicate.plan.planner import plan_drop
 from abdicate.plan.policy import DropPolicy
 from abdicate.plan.preflight import obstacles
-from abdicate.plan.steps import SetAmbient, SetSecurebits
+from abdicate.plan.steps import SetAmbient, SetCapabilities, SetGroups, SetNice, SetSecurebits
 from abdicate.testing import FakeKernel
 from abdicate.testing.thread import Machine
 from unit.making import (
@@ -230,18 +230,21 @@ class TestLimits:
         reasons = _reasons(NOBODY, policy, situation.replace(descriptors_max=1000))
         assert any("fs.nr_open, which is 1000" in reason for reason in reasons) is refused
 
-    def test_another_limit_may_be_above_it(self) -> None:
+    @pytest.mark.parametrize("other", ["fsize", "stack"])
+    def test_another_limit_may_be_above_it(self, other: str) -> None:
         """It is about descriptors."""
-        situation = surrounding(limits=[ResourceLimit("fsize", 1, 1)]).replace(descriptors_max=1)
-        policy = _KEEP.replace(limits=(ResourceLimit("fsize", 9, 9),))
+        situation = surrounding(limits=[ResourceLimit(other, 1, 1)]).replace(descriptors_max=1)
+        policy = _KEEP.replace(limits=(ResourceLimit(other, 9, 9),))
         assert _reasons(NOBODY, policy, situation) == ()
 
-    @pytest.mark.parametrize(("soft", "refused"), [(0, True), (9, True), (10, False)])
+    @pytest.mark.parametrize(
+        ("soft", "refused"), [(0, True), (9, True), (10, False), (11, False), (4096, False)]
+    )
     def test_the_drop_needs_a_few_descriptors_itself(self, soft: int, refused: bool) -> None:
         """P44: or nothing could be read back."""
         situation = surrounding(limits=[ResourceLimit("nofile", 64, 128)])
         situation = situation.replace(next_descriptor=7)
-        policy = _KEEP.replace(limits=(ResourceLimit("nofile", soft, 128),))
+        policy = _KEEP.replace(limits=(ResourceLimit("nofile", soft, 4096),))
         reasons = _reasons(NOBODY, policy, situation)
         assert any("no descriptor to verify the drop with" in each for each in reasons) is refused
 
@@ -252,6 +255,13 @@ class TestLimits:
         )
         policy = _KEEP.replace(limits=(ResourceLimit("nofile", 64, 256),))
         assert any("nofile" in reason for reason in _reasons(APP, policy, situation))
+
+    def test_the_nice_value_that_is_there_is_not_lowered(self) -> None:
+        """In a plan that was stored: ours has no such step."""
+        situation = _without(Capability.SYS_NICE).replace(nice=5)
+        plan = planned(NOBODY, _KEEP, situation)
+        assert obstacles(plan.replace(steps=(SetNice(5),)), situation) == ()
+        assert obstacles(plan.replace(steps=(SetNice(4),)), situation) != ()
 
     def test_a_namespaces_root_can_not_lower_nice(self) -> None:
         """CAP_SYS_NICE of a user namespace is none outside either."""
@@ -346,6 +356,25 @@ class TestGroups:
         assert all(len(reason) < 400 for reason in reasons)
         assert any("(69999 in all)" in reason for reason in reasons)
 
+    @pytest.mark.parametrize(
+        ("count", "told"), [(16, "13 14 15 16 without"), (17, "13 14 15 16 … (17 in all) without")]
+    )
+    def test_sixteen_are_told_in_full(self, count: int, told: str) -> None:
+        """One more, and it is said that there are more."""
+        identity = NOBODY.replace(groups=gids(*range(1, count + 1)))
+        plan = planned(NOBODY, _KEEP).replace(prior=AS_APP, steps=(SetGroups(identity.groups),))
+        (reason,) = obstacles(plan, surrounding(AS_APP))
+        assert f"to 1 2 3 4 5 6 7 8 9 10 11 12 {told}" in reason
+
+    @pytest.mark.parametrize(("group", "hidden"), [(65534, True), (4, False)])
+    def test_a_group_that_may_be_another_is_told(self, group: int, hidden: bool) -> None:
+        """P34: 65534 may stand for any group that is not mapped."""
+        held = holding(1000, 1000, (group,))
+        situation = surrounding(held).replace(user_namespace=_ROOTLESS)
+        plan = planned(APP, _KEEP, surrounding(held)).replace(steps=(SetGroups(gids(4)),))
+        (reason,) = obstacles(plan, situation)
+        assert ("65534 may stand for a group" in reason) is hidden
+
 
 class TestLocks:
     """Securebits that can't change any more."""
@@ -429,6 +458,19 @@ class TestLocks:
         reasons = obstacles(plan, surrounding(held))
         assert bool(reasons) is refused
         assert all("never ambient: CAP_NET_BIND_SERVICE" in reason for reason in reasons)
+
+    @pytest.mark.parametrize(("effective", "refused"), [(NONE, True), (SETPCAP, False)])
+    def test_what_is_not_permitted_is_inheritable_with_setpcap(
+        self, effective: CapabilitySet, refused: bool
+    ) -> None:
+        """capset(2); in a plan that the planner did not make."""
+        held = holding(1000, 1000, (4, 1000), permitted=SETPCAP, effective=effective)
+        plan = planned(APP, _KEEP, surrounding(AS_APP)).replace(
+            prior=held, steps=(SetCapabilities(NONE, NONE, BIND),)
+        )
+        reasons = obstacles(plan, surrounding(held))
+        assert bool(reasons) is refused
+        assert all("not permitted, so not inheritable" in reason for reason in reasons)
 
     def test_what_is_inheritable_already_may_stay(self) -> None:
         """Though it is out of the bounding set."""

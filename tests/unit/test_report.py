@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -210,3 +211,24 @@ def test_a_report_that_contradicts_itself_is_refused(report: DropReport) -> None
     """One part says that it failed, another that it did not: neither is believed."""
     with pytest.raises(SpecError):
         DropReport.from_data(report.to_data() | {"ok": not report.ok})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        ("ok", "umask (thread 7): expected 0022, observed 0077"),
+        ("mismatch", "umask (thread 7): expected 0022, observed 0077"),
+        ("not verified", "umask (thread 7): expected 0022, could not be read here"),
+    ],
+)
+def test_a_check_says_what_was_seen(
+    verdict: Literal["ok", "mismatch", "not verified"], text: str
+) -> None:
+    """Or that nothing was."""
+    assert str(Check("umask", "0022", "0077", verdict, 7)) == text
+
+
+def test_what_is_only_equal_to_true_is_no_answer() -> None:
+    """1 is equal to true."""
+    with pytest.raises(SpecError, match=r"report\.ok"):
+        DropReport.from_data(_GOOD.to_data() | {"ok": 1})

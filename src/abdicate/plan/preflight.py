@@ -142,11 +142,11 @@ def _limit(limit: ResourceLimit, now: Credentials, situation: Situation) -> Iter
     most = situation.descriptors_max
     if most is not None and (limit.hard is None or limit.hard > most):
         yield f"the hard limit of nofile can't be above fs.nr_open, which is {most}"
-    fewest = (situation.next_descriptor or 0) + _TO_VERIFY
-    if situation.next_descriptor is not None and limit.soft is not None and limit.soft < fewest:
+    free = situation.next_descriptor
+    if free is not None and limit.soft is not None and limit.soft < free + _TO_VERIFY:
         yield (
             f"a soft limit of {limit.soft} for nofile leaves no descriptor to verify the drop "
-            f"with; {fewest} does"
+            f"with; {free + _TO_VERIFY} does"
         )
 
 
