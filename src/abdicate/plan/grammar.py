@@ -106,7 +106,7 @@ def parse_signal(value: object, *, field: str = "signal") -> int:
 
 
 def _signal_number(text: str) -> int | None:
-    if not text.isascii() or len(text) > _LONGEST_NAME:
+    if not text.isascii():
         return None
     if text.isdigit():
         return int(text) if text in _NUMBERS else None

@@ -247,7 +247,7 @@ def _keep_capabilities_on(draft: _Draft) -> Iterator[Step]:
     if draft.securebits_to_set:
         needed |= _SETPCAP
     bits = draft.now.securebits
-    if bits is None or draft.now.capabilities is None or bits & Securebits.KEEP_CAPS:
+    if bits is None or draft.now.capabilities is None:
         return
     left = after_uid_change(draft.sets, bits, draft.now.uid, draft.goal.uid).permitted
     if needed & draft.sets.permitted - left:
