@@ -34,6 +34,7 @@ from unit.making import (
     linux_situations,
     planned,
     policies,
+    seen_on_posix,
     surrounding,
 )
 
@@ -518,17 +519,7 @@ class TestOtherPlatforms:
 
 
 def _macos(uid: int = 0) -> Situation:
-    held = holding(uid, uid, (uid,)).replace(
-        filesystem_uid=None,
-        filesystem_gid=None,
-        capabilities=None,
-        securebits=None,
-        no_new_privs=None,
-        seccomp=None,
-        umask=None,
-        dumpable=None,
-    )
-    return surrounding(held, platform=MACOS)
+    return surrounding(seen_on_posix(holding(uid, uid, (uid,))), platform=MACOS)
 
 
 class TestAnotherProcess:
